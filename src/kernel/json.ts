@@ -56,7 +56,9 @@ export function jsonDepth(value: unknown, limit: number): number {
 /** JSON text with keys sorted at every level: equal values give equal texts, whatever their key order was. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) =>
-    isJsonObject(item) ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) : item,
+    isJsonObject(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : item,
   )
 }
 

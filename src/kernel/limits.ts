@@ -23,6 +23,8 @@ export const LIMITS = {
   guardDepth: 24,
   /** Entries of one run's history; the run fails with `history_limit` before it would go over. */
   historyEntries: 10_000,
+  /** Room kept free in a full history for the entries that end the run. */
+  historyReserve: 32,
   /** Characters of a procedure's, state's or event's name. */
   nameChars: 128,
   /** Characters of a run id. */
@@ -59,6 +61,8 @@ export const LIMITS = {
   cachedProcedures: 1_000,
   /** Aborts remembered that came before the job they are for. */
   earlyAborts: 5_000,
+  /** Longest time between two looks at the deadlines; a nearer deadline wakes the sweepers. */
+  sweepMs: 1_000,
   /** Due timers that one sweep claims. */
   sweepTimers: 100,
 } as const

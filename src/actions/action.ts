@@ -1,0 +1,52 @@
+import type { Json, JsonObject } from '../kernel/json.js'
+
+/** Where actions and workers write. A pino logger fits; so does console with a small wrapper. */
+export interface Logger {
+  debug(fields: object, message?: string): void
+  info(fields: object, message?: string): void
+  warn(fields: object, message?: string): void
+  error(fields: object, message?: string): void
+}
+
+/** What an action is told beside the context and its arguments. */
+export interface ActionInfo {
+  readonly runId: string
+  readonly state: string
+  /** What led into the state, with its payload. */
+  readonly event: { readonly name: string; readonly payload?: Json }
+  /** Which attempt of this visit, from 1. An attempt is repeated when its worker dies. */
+  readonly attempt: number
+  readonly revision: number
+  /** `<runId>.<revision>`: the same for every attempt of one visit. Give it to whatever must not happen twice. */
+  readonly idempotencyKey: string
+  /** Fires when the attempt is over for others: cancel, timeout, a taken event, shutdown. The reason says which. */
+  readonly signal: AbortSignal
+  readonly log: Logger
+  /** Says that the action is alive; needed more often than `heartbeat_ms` where the action has one. */
+  heartbeat(): void
+}
+
+/**
+ * An action: an object that it returns is shallow-merged into the context and `success` is emitted; `emit(event, patch)`
+ * emits another event; anything else is kept in the history. What it throws is a failed attempt.
+ */
+export type ActionFunction = (context: JsonObject, args: unknown, info: ActionInfo) => unknown
+
+/** Functions by module and name, as `{module, function}` in a definition finds them. */
+export type ActionModules = Readonly<Record<string, Readonly<Record<string, unknown>>>>
+
+/** What {@link emit} returns. */
+export class Emission {
+  readonly event: string
+  readonly patch: unknown
+
+  constructor(event: string, patch: unknown) {
+    this.event = event
+    this.patch = patch
+  }
+}
+
+/** To be returned by an action: emits `event` instead of `success`, and shallow-merges `patch` into the context. */
+export function emit(event: string, patch?: object): Emission {
+  return new Emission(event, patch)
+}

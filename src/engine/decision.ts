@@ -1,0 +1,82 @@
+import type { ErrorCode } from '../kernel/errors.js'
+import type { Json, JsonObject } from '../kernel/json.js'
+import type { EntryDraft, RunError } from './history.js'
+import type { RunRecord } from './run.js'
+
+/** What happened to a run, as `decide` takes it. */
+export type EngineInput =
+  | ActionSucceeded
+  | AttemptFailed
+  | { readonly kind: 'timers_due' }
+  | { readonly kind: 'event'; readonly name: string; readonly payload?: Json }
+  | { readonly kind: 'cancel'; readonly reason?: string }
+  | { readonly kind: 'reset'; readonly context: JsonObject }
+
+/** An action's attempt ended well. */
+export interface ActionSucceeded {
+  readonly kind: 'action_succeeded'
+  /** The event that the action emits. */
+  readonly event: string
+  /** Shallow-merged into the context. */
+  readonly patch?: JsonObject
+  /** Kept in the history, not merged. */
+  readonly result?: Json
+  readonly attempt: number
+  readonly crashes?: number
+}
+
+/** An action's attempt failed. */
+export interface AttemptFailed {
+  readonly kind: 'attempt_failed'
+  readonly error: { readonly code: string; readonly message: string }
+  readonly attempt: number
+  /** No further attempt can help. */
+  readonly nonRetryable: boolean
+  /** In [0, 1), for the jitter of the backoff: `decide` has no dice. */
+  readonly random: number
+  readonly crashes?: number
+}
+
+/** Changes to the deadlines: milliseconds from the commit on, `null` to disarm, missing to leave as it is. */
+export interface TimerChanges {
+  readonly sleepMs?: number | null
+  readonly stateMs?: number | null
+  readonly runMs?: number | null
+}
+
+/** A write to the run: what the commit makes true, all of it or nothing. */
+export interface CommitDecision {
+  readonly kind: 'commit'
+  /** The run after the commit; its `timers`, `startedAt`, `enteredAt` and `endedAt` are set by the commit's clock. */
+  readonly run: RunRecord
+  readonly entries: readonly EntryDraft[]
+  readonly timers: TimerChanges
+  /** A job for the entered state is enqueued in the same commit. */
+  readonly enqueue: boolean
+  /** Id of the job that this decision makes obsolete: aborted when it runs, removed when it is delayed. */
+  readonly supersedes?: string
+}
+
+/** The attempt is repeated: no change to the run but its seq and this entry. */
+export interface RetryDecision {
+  readonly kind: 'retry'
+  readonly delayMs: number
+  readonly entry: EntryDraft
+}
+
+/** Nothing is stored. */
+export interface IgnoredDecision {
+  readonly kind: 'ignored'
+  readonly reason: IgnoredReason
+}
+
+export type IgnoredReason = 'no_transition' | 'guard_blocked' | 'scheduled' | 'paused' | 'rolling_back' | 'stale'
+
+/** The request is not possible for this run: an error for the caller, and nothing is stored. */
+export interface RefusedDecision {
+  readonly kind: 'refused'
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+export type Decision = CommitDecision | RetryDecision | IgnoredDecision | RefusedDecision

@@ -1,0 +1,95 @@
+import type { Json, JsonObject } from '../kernel/json.js'
+import type { Drive, RunStatus } from './run.js'
+
+/** Version of the entry format described here and in `docs/formats.md`. */
+export const HISTORY_FORMAT = 1
+
+/** A failure as guards, the run and its history see it. */
+export interface RunError {
+  readonly code: string
+  readonly message: string
+  /** The state in which it happened. */
+  readonly state: string
+  /** Which attempt of that visit, from 1; missing for timers. */
+  readonly attempt?: number
+}
+
+/** Who emitted an event. */
+export type EventSource = 'action' | 'timer' | 'caller' | 'engine'
+
+export interface EventRecord {
+  readonly name: string
+  readonly payload?: Json
+}
+
+/** One transition that a guard held back. */
+export interface BlockedTransition {
+  readonly event: string
+  readonly target: string
+  readonly guard: Json
+  /** Why the guard could not be evaluated, when that is why it did not hold. */
+  readonly failure?: string
+}
+
+export type EntryType =
+  | 'started'
+  | 'transition'
+  | 'stayed'
+  | 'attempt_failed'
+  | 'finished'
+  | 'failed'
+  | 'cancelled'
+  | 'reset'
+  | 'discarded'
+  | 'interrupted'
+
+/**
+ * One line of a run's history: what was committed, as effects that {@link replay} applies and facts for a reader.
+ * The order of the fields' appearance carries no meaning. Frozen: fields may be added, none changes its meaning.
+ */
+export interface HistoryEntry {
+  /** When it was committed: milliseconds since 1970 by Redis's clock. */
+  readonly at: number
+  /** The run's seq after this commit. Entries of one commit share it. */
+  readonly seq: number
+  readonly type: EntryType
+
+  // Effects
+  readonly revision?: number
+  readonly state?: string
+  readonly status?: RunStatus
+  /** Replaces the whole context (`started`, `reset`). */
+  readonly context?: JsonObject
+  /** Shallow-merged into the context. */
+  readonly patch?: JsonObject
+  /** What `transition` was taken by, or what `stayed` could not apply. */
+  readonly event?: EventRecord
+  /** Kept on the run as its error, but for `attempt_failed`, `discarded` and `interrupted`. */
+  readonly error?: RunError
+  /** On `stayed`: the guards that blocked it. */
+  readonly blocked?: readonly BlockedTransition[]
+  /** On `stayed`: the event is kept on the run to be applied later (manual drive, or blocked). */
+  readonly kept?: true
+
+  // Facts
+  readonly procedure?: string
+  readonly version?: string
+  readonly drive?: Drive
+  readonly timeoutMs?: number
+  readonly source?: EventSource
+  /** The state that a transition left, or that an attempt belongs to. */
+  readonly from?: string
+  readonly attempt?: number
+  /** On `attempt_failed`: milliseconds until the next attempt; missing when it was the last. */
+  readonly retryInMs?: number
+  /** How often a worker died while it ran this attempt. */
+  readonly crashes?: number
+  /** What an action returned that is no object. */
+  readonly result?: Json
+  readonly reason?: string
+  /** Guards of this decision that could not be evaluated. */
+  readonly guardFailures?: readonly BlockedTransition[]
+}
+
+/** An entry before its commit, which adds `at` and `seq`. */
+export type EntryDraft = Omit<HistoryEntry, 'at' | 'seq'>

@@ -1,0 +1,76 @@
+import type { JsonObject } from '../kernel/json.js'
+import type { BlockedTransition, EventRecord, RunError } from './history.js'
+
+/** Statuses of a live run, then those of an ended one. */
+export const LIVE_STATUSES = ['scheduled', 'running', 'waiting', 'paused', 'rolling_back'] as const
+export const ENDED_STATUSES = ['completed', 'failed', 'cancelled', 'rolled_back'] as const
+export const RUN_STATUSES = [...LIVE_STATUSES, ...ENDED_STATUSES] as const
+
+export type RunStatus = (typeof RUN_STATUSES)[number]
+export type EndedStatus = (typeof ENDED_STATUSES)[number]
+
+/** Whether a run in this status is over: no event, timer or action moves it any more. */
+export function isEnded(status: RunStatus): status is EndedStatus {
+  return (ENDED_STATUSES as readonly string[]).includes(status)
+}
+
+/** `auto`: the events of actions and timers are applied as they come. `manual`: only `sendEvent` moves the run. */
+export type Drive = 'auto' | 'manual'
+
+/** Absolute deadlines in milliseconds of Redis's clock; a missing one is not armed. */
+export interface Timers {
+  readonly sleepAt?: number
+  readonly stateAt?: number
+  readonly runAt?: number
+}
+
+/** An action's event that was not applied: the run is driven by hand, or guards blocked every transition. */
+export interface PendingEvent {
+  readonly event: EventRecord
+  readonly error?: RunError
+}
+
+/** One execution of a procedure, as the engine sees it. What `decide` reads, and what it returns changed. */
+export interface RunRecord {
+  readonly id: string
+  readonly procedure: string
+  readonly version: string
+  /** Name of the current state. */
+  readonly state: string
+  readonly status: RunStatus
+  readonly context: JsonObject
+  /** +1 at every entry of a state; the first visit is revision 1. */
+  readonly revision: number
+  /** +1 at every write to the run; the first is 1. */
+  readonly seq: number
+  /** What led into the current state. */
+  readonly event: EventRecord
+  /** The last error that an action or timer emitted; guards see it as `error`. */
+  readonly error?: RunError
+  /** Present while the run waits because guards, and nothing else, held back an action's event. */
+  readonly blocked?: readonly BlockedTransition[]
+  readonly pending?: PendingEvent
+  readonly drive: Drive
+  /** Duration given at start; overrides the procedure's `timeout_ms`. */
+  readonly timeoutMs?: number
+  /** The seq whose commit enqueued the current job; its id is `<id>.<revision>.<jobSeq>`. Missing: no job. */
+  readonly jobSeq?: number
+  readonly timers: Timers
+  /** Set when the history has next to no room left: the next decision fails the run with `history_limit`. */
+  readonly historyFull?: boolean
+  /** Milliseconds since 1970 by Redis's clock, as the following two. */
+  readonly startedAt: number
+  readonly enteredAt: number
+  readonly endedAt?: number
+}
+
+/** The id of a run's job: a new one at every enqueue, since BullMQ silently ignores an id that it knows. */
+export function jobIdOf(runId: string, revision: number, jobSeq: number): string {
+  return `${runId}.${revision}.${jobSeq}`
+}
+
+/** Takes a job id apart; undefined for a job that is none of ours. */
+export function parseJobId(jobId: string): { runId: string; revision: number; jobSeq: number } | undefined {
+  const match = /^(.+)\.(\d+)\.(\d+)$/.exec(jobId)
+  return match ? { runId: match[1]!, revision: Number(match[2]), jobSeq: Number(match[3]) } : undefined
+}

@@ -1,0 +1,29 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { ProcessionError } from './errors.js'
+import { LIMITS } from './limits.js'
+
+const RUN_ID = /^[A-Za-z0-9][A-Za-z0-9._@=+-]*$/
+
+/**
+ * Checks a run id that a caller gave. It becomes part of Redis keys and of BullMQ job ids, so it is letters, digits and
+ * `. _ @ = + -`, first a letter or digit, at most `LIMITS.runIdChars` characters; `/` is kept for child runs.
+ * Throws `invalid_argument`.
+ */
+export function checkRunId(runId: unknown): string {
+  if (typeof runId === 'string' && runId.length <= LIMITS.runIdChars && RUN_ID.test(runId)) return runId
+  throw new ProcessionError(
+    'invalid_argument',
+    `run id ${JSON.stringify(runId)?.slice(0, 160)} is not usable; write letters, digits and . _ @ = + - (first a letter or digit, at most ${LIMITS.runIdChars} characters)`,
+  )
+}
+
+/** A new run id: 9 characters of time, so that ids sort by age, and 60 random bits. */
+export function newRunId(nowMs: number): string {
+  const random = BigInt(`0x${randomBytes(8).toString('hex')}`) >> 4n
+  return `${nowMs.toString(36).padStart(9, '0')}${random.toString(36).padStart(12, '0')}`
+}
+
+/** The run id of an idempotency key: the same key gives the same id, so the key and its run live on one shard. */
+export function runIdOfKey(idempotencyKey: string): string {
+  return `k-${createHash('sha256').update(idempotencyKey).digest('base64url').slice(0, 24).replaceAll('_', '=')}`
+}

@@ -1,0 +1,63 @@
+import type { Json } from '../kernel/json.js'
+import type { FaultList } from './fault-list.js'
+import { ownValue, type PlaceKind, placesOf } from './places.js'
+import { showValue } from './show-value.js'
+
+/** Something the format has and the engine does not, yet. */
+export interface NotYetRow {
+  readonly place: PlaceKind
+  /** The key that is refused there; without it, the whole place is. */
+  readonly key?: string
+  /** Only this value of the key is refused; of a string, `*` at the end stands for any ending. */
+  readonly value?: Json
+  /** What to do meanwhile, as the end of a sentence. */
+  readonly remedy: string
+}
+
+const LEAVE_OUT = 'leave it out'
+const USE_FUNCTION = 'use a "function" action of your own'
+
+/** Everything that is parsed, and then refused until it works: a feature is switched on by taking out its row. */
+export const NOT_YET: readonly NotYetRow[] = [
+  { place: 'procedure', key: 'concurrency', remedy: LEAVE_OUT },
+  { place: 'procedure', key: 'rate', remedy: LEAVE_OUT },
+  { place: 'procedure', key: 'retention', remedy: LEAVE_OUT },
+  { place: 'procedure', key: 'limits', remedy: LEAVE_OUT },
+  { place: 'procedure', key: 'on_failure', value: 'rollback', remedy: 'write "fail"' },
+  { place: 'definition', key: 'context_schema', remedy: 'use a "validate" action in the initial state' },
+  { place: 'definition', key: 'context_policy', remedy: LEAVE_OUT },
+  { place: 'state', key: 'rollback', remedy: 'lead an "error" transition to a state that undoes' },
+  { place: 'state', key: 'pool', remedy: LEAVE_OUT },
+  { place: 'action', key: 'isolate', value: true, remedy: 'leave it out or write false' },
+  { place: 'action', key: 'type', value: 'http', remedy: USE_FUNCTION },
+  { place: 'action', key: 'type', value: 'procedure', remedy: USE_FUNCTION },
+  { place: 'action', key: 'type', value: 'parallel', remedy: USE_FUNCTION },
+  { place: 'action', key: 'type', value: 'map', remedy: USE_FUNCTION },
+  { place: 'action', key: 'type', value: 'triples.*', remedy: USE_FUNCTION },
+  { place: 'action', key: 'type', value: 'vector.*', remedy: USE_FUNCTION },
+  { place: 'expression', remedy: 'write the guard as {field, op, value}, {all: […]}, {any: […]} or {not: {…}}' },
+]
+
+/** Adds a fault `not_supported_yet` for everything in `document` that a row of `table` names. */
+export function addNotYetFaults(document: unknown, table: readonly NotYetRow[], faults: FaultList): void {
+  for (const { kind, path, value } of placesOf(document)) {
+    for (const row of table) {
+      if (row.place !== kind) continue
+      if (row.key === undefined) {
+        faults.add(path, 'not_supported_yet', () => `CEL expressions do not work yet; ${row.remedy}`)
+        continue
+      }
+      const found = ownValue(value, row.key)
+      // null is "none" for the keys that allow it, and there is nothing to support in that.
+      if (found === undefined || found === null || !matches(found, row.value)) continue
+      const what = row.value === undefined ? `'${row.key}'` : `${row.key} ${showValue(found)}`
+      faults.add([...path, row.key], 'not_supported_yet', () => `${what} does not work yet; ${row.remedy}`)
+    }
+  }
+}
+
+function matches(found: unknown, wanted: Json | undefined): boolean {
+  if (wanted === undefined || found === wanted) return true
+  if (typeof wanted !== 'string' || !wanted.endsWith('*')) return false
+  return typeof found === 'string' && found.startsWith(wanted.slice(0, -1))
+}

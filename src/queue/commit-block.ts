@@ -1,0 +1,56 @@
+import type { JobOptions } from './job-options.js'
+
+/** A deadline's change: milliseconds from the commit on, null to disarm, undefined to leave as it is. */
+export type TimerChange = number | null | undefined
+
+/** What one commit writes, already in Redis's terms: texts, no domain objects. See `lua/lib/run-commit.lua`. */
+export interface CommitBlock {
+  readonly runId: string
+  /** The visit that the commit belongs to; missing when it holds for the run whatever its visit. */
+  readonly visit?: { readonly revision: number; readonly jobSeq?: number | undefined }
+  /** The seq that this was decided on; missing for an entry that changes nothing else. */
+  readonly seq?: number
+  /** Status after the commit; missing when unchanged. */
+  readonly status?: string
+  readonly ends: boolean
+  /** A new visit begins: revision + 1. */
+  readonly enters: boolean
+  readonly timers: { readonly sleepMs?: TimerChange; readonly stateMs?: TimerChange; readonly runMs?: TimerChange }
+  readonly supersedes?: string | undefined
+  /** Field and value, alternating. */
+  readonly set: readonly string[]
+  readonly del: readonly string[]
+  /** Per entry: its JSON object, and the live event's when that differs. Neither holds `at` or `seq`. */
+  readonly entries: readonly { readonly entry: string; readonly live?: string }[]
+  readonly job?: { readonly name: string; readonly options: JobOptions; readonly priority?: number }
+}
+
+function timerArgument(change: TimerChange): string {
+  if (change === undefined) return ''
+  return change === null ? '-' : String(change)
+}
+
+/** Lays a block out as script arguments; `packOptions` encodes job options as BullMQ does. */
+export function commitArguments(block: CommitBlock, packOptions: (options: JobOptions) => Buffer): (string | Buffer)[] {
+  const flags = `${block.visit ? 'b' : ''}${block.ends ? 'e' : ''}${block.enters ? 'n' : ''}${block.job ? 'j' : ''}`
+  const out: (string | Buffer)[] = [
+    block.runId,
+    flags,
+    block.visit ? String(block.visit.revision) : '',
+    block.visit?.jobSeq === undefined ? '' : String(block.visit.jobSeq),
+    block.seq === undefined ? '' : String(block.seq),
+    block.status ?? '',
+    timerArgument(block.timers.sleepMs),
+    timerArgument(block.timers.stateMs),
+    timerArgument(block.timers.runMs),
+    block.supersedes ?? '',
+    String(block.set.length),
+    ...block.set,
+    String(block.del.length),
+    ...block.del,
+    String(block.entries.length * 2),
+  ]
+  for (const { entry, live } of block.entries) out.push(entry, live ?? '')
+  if (block.job) out.push(block.job.name, packOptions(block.job.options), String(block.job.priority ?? 0))
+  return out
+}

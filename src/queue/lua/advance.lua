@@ -1,0 +1,27 @@
+--[[ advance: commits that are no job's end: events, timers, controls.
+  KEYS[1]  any key of the shard (routing)
+  ARGV[1]  P, the key prefix of the shard's BullMQ queue
+  ARGV[2]  T, the shard's tag and a colon
+  ARGV[3…] commit blocks
+  Returns  per block { code, seq }: 1 committed; -11 no such run; -10 the visit is over; -12 decided on an old seq.
+           A block that is not committed leaves every key as it was.
+  Cost     O(1) a block.
+  Crash    none or all of it. ]]
+local P, T = ARGV[1], ARGV[2]
+-- @include lib/clock
+-- @constants
+-- @bullmq addStandardJob addPrioritizedJob
+-- @include lib/run-commit
+
+local replies, i = {}, 3
+while i <= #ARGV do
+  local c
+  c, i = read_commit(i)
+  local run, code = check(c)
+  if code == 0 then
+    replies[#replies + 1] = { 1, write_commit(c, run) }
+  else
+    replies[#replies + 1] = { code, run.seq or '' }
+  end
+end
+return replies

@@ -1,0 +1,37 @@
+--[[ start: begins runs, each atomically: record, first history entry, live event, indexes, deadline, first job.
+  KEYS[1]  any key of the shard (routing)
+  ARGV[1]  P, the key prefix of the shard's BullMQ queue
+  ARGV[2]  T, the shard's tag and a colon
+  ARGV[3…] per run: procedure name, version, input fingerprint, then a commit block with flags s and n
+  Returns  per run { code, fingerprint, seq }: 1 begun; 0 the id is taken, by a run with this fingerprint;
+           -13 the version is deactivated. A run that is not begun leaves every key as it was.
+  Cost     O(1) a run, 12 to 40 Redis commands.
+  Crash    none or all of it, for every run of the call. ]]
+local P, T = ARGV[1], ARGV[2]
+-- @include lib/clock
+-- @constants
+-- @bullmq addStandardJob addPrioritizedJob
+-- @include lib/run-commit
+
+local replies, i = {}, 3
+while i <= #ARGV do
+  local name, version, fingerprint = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local c
+  c, i = read_commit(i + 3)
+  local key = T .. 'run:' .. c.id
+  if RC('EXISTS', key) == 1 then
+    replies[#replies + 1] = { 0, RC('HGET', key, 'input') or '', RC('HGET', key, 'seq') or '' }
+  elseif RC('SISMEMBER', T .. 'inactive', name .. '@' .. version) == 1 then
+    replies[#replies + 1] = { -13, '', '' }
+  else
+    local set = c.set
+    for _, pair in ipairs({ { 'v', RUN_FORMAT }, { 'proc', name }, { 'ver', version }, { 't0', NOW_S }, { 'input', fingerprint } }) do
+      set[#set + 1] = pair[1] set[#set + 1] = pair[2]
+    end
+    local run = { rev = '0', seq = '0', t0 = NOW_S, timers = {}, proc = name, ver = version }
+    local seq = write_commit(c, run)
+    RC('ZADD', T .. 'runs:procedure:' .. name, NOW_S, c.id)
+    replies[#replies + 1] = { 1, fingerprint, seq }
+  end
+end
+return replies

@@ -1,0 +1,418 @@
+/**
+ * BullMQ's Redis backend, with the ways a job enters and leaves a worker replaced by scripts that move its run in the
+ * same step. The job's completion *is* the transition: one EVALSHA checks the lock (which fences attempts), compares
+ * revision and seq, writes the run, its history, live event, deadline and indexes, adds the next job, and only then runs
+ * BullMQ's own finish with fetch-next.
+ *
+ * Nothing here throws out of a finish: BullMQ would count a failed attempt and run the action again. What another process
+ * did meanwhile is a value: decide again, or end the job as stale. Errors of a Redis that refuses to write (out of memory,
+ * read-only, loading …) are waited out, since nothing was written.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  type BackendFactory,
+  type FinishedStatus,
+  isRedisInstance,
+  type JobJson,
+  type MinimalJob,
+  type QueueBaseOptions,
+  QueueKeys,
+  RedisConnection,
+  RedisQueueBackend,
+  raw2NextJobData,
+} from 'bullmq'
+import type { Redis } from 'ioredis'
+import { LIMITS } from '../kernel/limits.js'
+import { captureCall, composeScript, learnKeyFunctions, shippedScript } from './bullmq-scripts.js'
+import { type CommitBlock, commitArguments } from './commit-block.js'
+import { type JobOptions, normalisedOptions } from './job-options.js'
+import type { RunSnapshot } from './run-hash.js'
+
+/** How a job leaves its worker, and what its run becomes by that. */
+export type JobEnd =
+  | { readonly kind: 'completed'; readonly block?: CommitBlock; readonly keep?: boolean }
+  | { readonly kind: 'failed'; readonly block: CommitBlock; readonly reason?: string }
+  | { readonly kind: 'retry'; readonly delayMs: number; readonly block: CommitBlock }
+  | { readonly kind: 'release'; readonly block?: CommitBlock }
+
+/** A job on its way out, by id: BullMQ's own methods pass on little more than that id. */
+export interface LeavingJob {
+  readonly job: MinimalJob
+  readonly end: JobEnd
+  /** The end on a newer state of the run, after losing to another commit. */
+  redecide(snapshot: RunSnapshot): Promise<JobEnd>
+  /** The end of a job whose visit is over; `snapshot` is null when the run is gone. */
+  stale(snapshot: RunSnapshot | null): Promise<JobEnd>
+  /** It was committed as this. */
+  committed(end: JobEnd): void
+  /** The job is another worker's, or gone: nothing was written. */
+  lost(): void
+}
+
+/** The job fields that BullMQ wants written with a failed attempt. */
+interface FailureFields {
+  readonly failedReason: string
+  readonly fieldsToUpdate: Record<string, unknown>
+}
+
+export interface TransitionBackendSettings {
+  /** The shard's tag, e.g. `{procession:0}`; BullMQ's prefix and that of our own keys. */
+  readonly tag: string
+  /** Whether BullMQ writes its own event stream, which QueueEvents reads. */
+  readonly bullmqEvents: boolean
+}
+
+export type StartReply = readonly [code: number, fingerprint: string, seq: string]
+export type AdvanceReply = readonly [code: number, seq: string]
+
+/** Codes of `advance` and `finish`: see the scripts' headers. */
+export const COMMITTED = 1
+export const ALREADY_THERE = 0
+export const VISIT_OVER = -10
+export const RUN_GONE = -11
+export const SEQ_MOVED = -12
+export const VERSION_INACTIVE = -13
+
+const SCRIPTS = { start: 'start', advance: 'advance', finish: 'finish', fetch: 'fetch', claimDue: 'claim-due' } as const
+type ScriptName = keyof typeof SCRIPTS
+
+/** What Redis answers when it cannot write now, but has not written anything either. */
+const REFUSAL = /^(OOM|MISCONF|READONLY|LOADING|BUSY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS)\b/
+
+interface CommandClient {
+  runCommand(name: string, args: unknown[]): Promise<unknown>
+  defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void
+}
+
+type NextJob = ReturnType<typeof raw2NextJobData>
+type JobJsonWithSnapshot = JobJson & { snapshot?: RunSnapshot }
+
+export class TransitionBackend extends RedisQueueBackend {
+  /** Jobs between their action's end and their commit. Set by the worker, read here. */
+  readonly leaving = new Map<string, LeavingJob>()
+  /** Called for each job of ours whose run was found to have moved on while its lock was renewed. */
+  onSuperseded: (jobId: string) => void = () => {}
+
+  readonly #queuePrefix: string
+  readonly #tagPrefix: string
+  readonly #commands: Promise<CommandClient>
+  readonly #commandSuffix: string
+  readonly #packedOptions = new WeakMap<JobOptions, Buffer>()
+  /** Redis's clock minus ours, ms, as of the last reply. */
+  #clockOffsetMs = 0
+
+  constructor(
+    connection: RedisConnection,
+    name: string,
+    opts: QueueBaseOptions,
+    blocking: RedisConnection | undefined,
+    settings: TransitionBackendSettings,
+  ) {
+    const keys = new QueueKeys(settings.tag)
+    super(connection, name, keys.getKeys(name), (type) => keys.toKey(name, type), opts, blocking)
+    this.#queuePrefix = this.keys['']!
+    this.#tagPrefix = `${settings.tag}:`
+    this.#commandSuffix = settings.bullmqEvents ? ':loud' : ''
+    this.#commands = this.#defineScripts(!settings.bullmqEvents)
+    this.#commands.catch(() => {}) // whoever calls a script gets the error
+  }
+
+  async #defineScripts(quiet: boolean): Promise<CommandClient> {
+    const keyFunctions = await learnKeyFunctions(this)
+    const client = (await this.connection.client) as unknown as CommandClient & Record<string, unknown>
+    for (const [name, file] of Object.entries(SCRIPTS)) {
+      const command = this.#command(name as ScriptName)
+      // Scripts take the queue's prefix as an argument: backends of several shards on one connection share them.
+      if (!client[command])
+        client.defineCommand(command, { numberOfKeys: 1, lua: composeScript(file, keyFunctions, quiet) })
+    }
+    return client
+  }
+
+  #command(name: ScriptName): string {
+    return `procession:${name}${this.#commandSuffix}`
+  }
+
+  async #call(name: ScriptName, args: readonly unknown[], patient: boolean): Promise<unknown> {
+    const client = await this.#commands
+    for (let tries = 0; ; tries++) {
+      try {
+        return await client.runCommand(this.#command(name), [
+          this.keys.meta,
+          this.#queuePrefix,
+          this.#tagPrefix,
+          ...args,
+        ])
+      } catch (error) {
+        if (!patient || this.closing || !REFUSAL.test((error as Error).message)) throw error
+        if (tries === 0) this.emit('error', error)
+        await delay(Math.min(1_000, 50 * 2 ** Math.min(tries, 5)))
+      }
+    }
+  }
+
+  #pack = (options: JobOptions): Buffer => {
+    const packed = this.#packedOptions.get(options)
+    if (packed) return packed
+    throw new Error('job options are packed before they are used')
+  }
+
+  /** Encodes options as BullMQ would, once per state: the last argument of its own call to add a job. */
+  async #prepare(blocks: readonly (CommitBlock | undefined)[]): Promise<void> {
+    for (const block of blocks) {
+      if (!block?.job || this.#packedOptions.has(block.job.options)) continue
+      const job = { id: 'probe', name: 'probe', data: '{}', timestamp: 0, opts: normalisedOptions(block.job.options) }
+      const call = await captureCall(this, (backend) => backend.addJob(job as unknown as JobJson, 'probe'))
+      this.#packedOptions.set(block.job.options, call.args.at(-1) as Buffer)
+    }
+  }
+
+  // ---- Commits that are no job's end ----
+
+  /** Begins runs; see `lua/start.lua`. One reply per start, in order. */
+  async start(
+    starts: readonly { procedure: string; version: string; fingerprint: string; block: CommitBlock }[],
+  ): Promise<StartReply[]> {
+    await this.#prepare(starts.map((start) => start.block))
+    const args: unknown[] = []
+    for (const { procedure, version, fingerprint, block } of starts)
+      args.push(procedure, version, fingerprint, ...commitArguments(block, this.#pack))
+    return (await this.#call('start', args, false)) as StartReply[]
+  }
+
+  /** Commits events, timers and controls; see `lua/advance.lua`. One reply per block, in order. */
+  async advance(blocks: readonly CommitBlock[]): Promise<AdvanceReply[]> {
+    await this.#prepare(blocks)
+    const args = blocks.flatMap((block) => commitArguments(block, this.#pack))
+    return (await this.#call('advance', args, false)) as AdvanceReply[]
+  }
+
+  /** Claims runs whose deadline has passed; see `lua/claim-due.lua`. `nextMs` is undefined when none is armed. */
+  async claimDue(
+    leaseMs: number,
+  ): Promise<{ now: number; nextMs: number | undefined; runs: { id: string; snapshot: RunSnapshot }[] }> {
+    const reply = (await this.#call('claimDue', [LIMITS.sweepTimers, leaseMs], false)) as [number, number, unknown[]]
+    const [now, nextMs, flat] = reply
+    const runs: { id: string; snapshot: RunSnapshot }[] = []
+    for (let i = 0; i < flat.length; i += 2) runs.push({ id: flat[i] as string, snapshot: flat[i + 1] as RunSnapshot })
+    return { now, nextMs: nextMs < 0 ? undefined : nextMs, runs }
+  }
+
+  // ---- A job enters its worker ----
+
+  override async moveToActive(token: string, name?: string): Promise<never> {
+    const call = await captureCall(this, (backend) => backend.moveToActive(token, name as never))
+    const argv = call.args.slice(shippedScript('moveToActive').keys)
+    const [reply, now] = (await this.#call('fetch', argv, false)) as [unknown, number]
+    return this.#nextJob(reply, now) as never
+  }
+
+  #nextJob(reply: unknown, now: number): NextJob {
+    this.#clockOffsetMs = now - Date.now()
+    const raw = reply as unknown[]
+    const next = raw2NextJobData(raw as never) as unknown as [JobJsonWithSnapshot | null, string, number, number]
+    if (next[0] && raw[4]) next[0].snapshot = raw[4] as RunSnapshot
+    // Redis's time of the next delayed job, in the worker's clock, which is what BullMQ's worker compares it with.
+    if (next[3]) next[3] -= this.#clockOffsetMs
+    return next as unknown as NextJob
+  }
+
+  override async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
+    const marker = await super.waitForJob(blockTimeout)
+    if (marker && marker.score > 0) marker.score -= this.#clockOffsetMs
+    return marker
+  }
+
+  // ---- A job leaves its worker ----
+
+  override async moveToCompleted(
+    job: MinimalJob,
+    returnValue: unknown,
+    removeOnComplete: unknown,
+    token: string,
+    fetchNext: boolean,
+  ): Promise<{ result: never; finishedOn: number }> {
+    const leaving = this.leaving.get(job.id!)
+    if (!leaving) return super.moveToCompleted(job, returnValue, removeOnComplete as never, token, fetchNext) as never
+    const result = await this.#leave(leaving, token, fetchNext)
+    return { result: result as never, finishedOn: Date.now() }
+  }
+
+  override async moveToFailed(
+    job: MinimalJob,
+    failedReason: string,
+    removeOnFail: unknown,
+    token: string,
+    fetchNext: boolean,
+    fieldsToUpdate?: Record<string, unknown>,
+  ): Promise<{ result: never; finishedOn: number }> {
+    const leaving = this.leaving.get(job.id!)
+    if (!leaving)
+      return super.moveToFailed(job, failedReason, removeOnFail as never, token, fetchNext, fieldsToUpdate) as never
+    const result = await this.#leave(leaving, token, fetchNext, { failedReason, fieldsToUpdate: fieldsToUpdate ?? {} })
+    return { result: result as never, finishedOn: Date.now() }
+  }
+
+  override async moveToDelayed(
+    jobId: string,
+    timestamp: number,
+    delayMs: number,
+    token = '0',
+    opts: { fieldsToUpdate?: Record<string, unknown>; fetchNext?: boolean } = {},
+  ): Promise<never> {
+    const leaving = this.leaving.get(jobId)
+    if (!leaving) return super.moveToDelayed(jobId, timestamp, delayMs, token, opts as never) as never
+    const failure = { failedReason: '', fieldsToUpdate: opts.fieldsToUpdate ?? {} }
+    return (await this.#leave(leaving, token, opts.fetchNext ?? false, failure)) as never
+  }
+
+  override async retryJob(
+    jobId: string,
+    lifo: boolean,
+    token = '0',
+    opts: { fieldsToUpdate?: Record<string, unknown> } = {},
+  ): Promise<void> {
+    const leaving = this.leaving.get(jobId)
+    if (!leaving) return super.retryJob(jobId, lifo, token, opts as never)
+    await this.#leave(leaving, token, false, { failedReason: '', fieldsToUpdate: opts.fieldsToUpdate ?? {} })
+  }
+
+  override async moveJobFromActiveToWait(jobId: string, token = '0'): Promise<never> {
+    const leaving = this.leaving.get(jobId)
+    if (!leaving) return super.moveJobFromActiveToWait(jobId, token) as never
+    await this.#leave(leaving, token, false)
+    return 0 as never
+  }
+
+  /** Ends a job, on whatever state its run has come to: at the latest as stale. Returns the slot's next job, if any. */
+  async #leave(leaving: LeavingJob, token: string, fetchNext: boolean, failure?: FailureFields): Promise<NextJob> {
+    let { end } = leaving
+    for (let tries = 1; ; tries++) {
+      await this.#prepare([end.block])
+      const args = this.#finishArguments(end, leaving.job, token, fetchNext, failure)
+      const [code, body, now] = (await this.#call('finish', args, true)) as [number, unknown, number]
+      if (code === COMMITTED) {
+        leaving.committed(end)
+        return Array.isArray(body) ? this.#nextJob(body, now) : ([] as unknown as NextJob)
+      }
+      if (code > VISIT_OVER) {
+        leaving.lost()
+        return [] as unknown as NextJob
+      }
+      if (code === SEQ_MOVED) end = await leaving.redecide(body as RunSnapshot)
+      else end = await leaving.stale(code === RUN_GONE ? null : (body as RunSnapshot))
+      if (tries >= LIMITS.commitTries) await delay(Math.min(1_000, tries))
+    }
+  }
+
+  #finishArguments(
+    end: JobEnd,
+    job: MinimalJob,
+    token: string,
+    fetchNext: boolean,
+    failure?: FailureFields,
+  ): unknown[] {
+    const [kind, bull] = this.#bullArguments(end, job, token, fetchNext, failure)
+    const argv = bull.map((value) => value ?? '')
+    const block = end.block ? commitArguments(end.block, this.#pack) : []
+    return [kind, job.id, token, argv.length, ...argv, ...block]
+  }
+
+  /** Kind of the finish, and the arguments of BullMQ's script for it, from BullMQ's own builders. */
+  #bullArguments(
+    end: JobEnd,
+    job: MinimalJob,
+    token: string,
+    fetchNext: boolean,
+    failure?: FailureFields,
+  ): [string, unknown[]] {
+    const fieldsToUpdate = failure?.fieldsToUpdate ?? {}
+    const without = (script: string, args: readonly unknown[]) => args.slice(shippedScript(script).keys)
+    switch (end.kind) {
+      case 'completed': {
+        const remove = end.keep === false ? true : undefined
+        return [
+          'completed',
+          without('moveToFinished', this.moveToCompletedArgs(job, 'null' as never, remove as never, token, fetchNext)),
+        ]
+      }
+      case 'failed': {
+        const reason = failure?.failedReason ?? end.reason ?? ''
+        const args = this.moveToFailedArgs(job, reason, undefined as never, token, fetchNext, fieldsToUpdate)
+        return ['failed' satisfies FinishedStatus, without('moveToFinished', args)]
+      }
+      case 'retry': {
+        const id = job.id!
+        if (end.delayMs === 0)
+          return ['retry', without('retryJob', this.retryJobArgs(id, false, token, { fieldsToUpdate }))]
+        const opts = { fieldsToUpdate, fetchNext }
+        return [
+          'delayed',
+          without('moveToDelayed', this.moveToDelayedArgs(id, Date.now(), token, end.delayMs, opts as never)),
+        ]
+      }
+      case 'release':
+        return ['release', [job.id!, token, this.toKey(job.id!)]]
+    }
+  }
+
+  /**
+   * Lock renewal doubles as the slow, certain way to hear that a run moved on: the abort message may be lost,
+   * the comparison of revisions is not.
+   */
+  override async extendLocks(jobIds: string[], tokens: string[], duration: number): Promise<string[]> {
+    const failed = await super.extendLocks(jobIds, tokens, duration)
+    const client = (await this.connection.client) as unknown as {
+      pipeline(): {
+        hmget(key: string, ...fields: string[]): void
+        exec(): Promise<[Error | null, (string | null)[]][]>
+      }
+    }
+    const pipeline = client.pipeline()
+    const parts = jobIds.map((id) => /^(.+)\.(\d+)\.(\d+)$/.exec(id))
+    for (const part of parts) pipeline.hmget(`${this.#tagPrefix}run:${part?.[1] ?? ''}`, 'rev', 'job')
+    const replies = await pipeline.exec()
+    replies.forEach(([, fields], i) => {
+      const part = parts[i]
+      if (part && fields && (fields[0] !== part[2] || fields[1] !== part[3])) this.onSuperseded(jobIds[i]!)
+    })
+    return failed
+  }
+}
+
+/** Makes the backends of a shard's queue, for BullMQ's own classes. */
+export function transitionBackendFactory(settings: TransitionBackendSettings): BackendFactory<TransitionBackend> {
+  return (name, opts, { withBlockingConnection = false } = {}) => {
+    const shared = isRedisInstance(opts.connection)
+    const connection = new RedisConnection(opts.connection as never, { shared, blocking: false })
+    const blocking = withBlockingConnection
+      ? new RedisConnection((opts.connection as { duplicate(): never }).duplicate(), { shared: false, blocking: true })
+      : undefined
+    return new TransitionBackend(connection, name, opts as QueueBaseOptions, blocking, settings)
+  }
+}
+
+/**
+ * The backends of a namespace's shards on one open connection, for processes that commit but run no actions.
+ * They do not own the connection: closing it is the caller's.
+ */
+export function openTransitionBackends(
+  client: Redis,
+  shards: readonly { queueName: string; tag: string }[],
+  settings: { bullmqEvents: boolean },
+): TransitionBackend[] {
+  const connection = new RedisConnection(client as never, { shared: true, blocking: false })
+  connection.on('error', () => {}) // the owner of the client hears its errors
+  return shards.map(({ queueName, tag }) => {
+    const backend = new TransitionBackend(
+      connection,
+      queueName,
+      { connection: client, prefix: tag } as never,
+      undefined,
+      { tag, ...settings },
+    )
+    backend.on('error', () => {})
+    return backend
+  })
+}

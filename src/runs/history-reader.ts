@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import type { HistoryEntry } from '../engine/history.js'
+import { ProcessionError } from '../kernel/errors.js'
+import type { Namespace } from './namespace.js'
+
+/** One page of a run's history, oldest first. */
+export interface HistoryPage {
+  readonly items: HistoryEntry[]
+  /** How many entries lie before the next page: pass it as `after`. Missing when this was the last. */
+  readonly next?: number
+}
+
+const entrySchema = z.looseObject({ at: z.number(), seq: z.number(), type: z.string() })
+
+function parseEntry(runId: string, text: string): HistoryEntry {
+  const parsed = entrySchema.safeParse(JSON.parse(text))
+  if (parsed.success) return parsed.data as unknown as HistoryEntry
+  throw new ProcessionError(
+    'corrupt_record',
+    `the history of run ${runId} holds an entry that no release has written: ${text.slice(0, 120)}`,
+  )
+}
+
+/** Entries behind the first `after` ones, at most `limit`. Throws `not_found`, `corrupt_record`. */
+export async function readHistory(
+  namespace: Namespace,
+  runId: string,
+  { after, limit }: { after: number; limit: number },
+): Promise<HistoryPage> {
+  const key = namespace.shardOf(runId).keys.history(runId)
+  const [texts, length] = (
+    await namespace.client
+      .multi()
+      .lrange(key, after, after + limit - 1)
+      .llen(key)
+      .exec()
+  )?.map(([, reply]) => reply) as [string[], number]
+  if (length === 0)
+    throw new ProcessionError('not_found', `there is no run ${JSON.stringify(runId)}; "procession runs" lists them`)
+  const next = after + texts.length
+  return { items: texts.map((text) => parseEntry(runId, text)), ...(next < length && { next }) }
+}

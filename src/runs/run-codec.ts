@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import type { BlockedTransition, EventRecord } from '../engine/history.js'
+import { RUN_STATUSES, type RunRecord } from '../engine/run.js'
+import { ProcessionError } from '../kernel/errors.js'
+import type { JsonObject } from '../kernel/json.js'
+import { RUN_FORMAT, type RunSnapshot, SNAPSHOT_FIELDS, type SnapshotField } from '../queue/run-hash.js'
+
+const json = <T>(check: (value: unknown) => value is T) =>
+  z.string().transform((text, context) => {
+    const value: unknown = JSON.parse(text)
+    if (check(value)) return value
+    context.addIssue('unexpected JSON')
+    return z.NEVER
+  })
+const isObject = <T = JsonObject>(value: unknown): value is T =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const count = z.string().regex(/^\d+$/).transform(Number)
+
+/** What may stand in a run hash: parsed here, at the edge, and trusted behind it. */
+const hashSchema = z.object({
+  v: z.literal(RUN_FORMAT),
+  proc: z.string(),
+  ver: z.string(),
+  state: z.string(),
+  status: z.enum(RUN_STATUSES),
+  ctx: json(isObject<JsonObject>),
+  rev: count,
+  seq: count,
+  ev: json(isObject<EventRecord>).nullable(),
+  err: json(isObject<NonNullable<RunRecord['error']>>).nullable(),
+  blk: json((value): value is BlockedTransition[] => Array.isArray(value)).nullable(),
+  kept: json(isObject<NonNullable<RunRecord['pending']>>).nullable(),
+  drive: z.literal('manual').nullable(),
+  tmo: count.nullable(),
+  job: count.nullable(),
+  zt: count.nullable(),
+  st: count.nullable(),
+  rt: count.nullable(),
+  full: z.literal('1').nullable(),
+  t0: count,
+  te: count,
+  t1: count.nullable(),
+} satisfies Record<SnapshotField, z.ZodType>)
+
+/** The event that a missing `ev` stands for. */
+export const USUAL_EVENT: EventRecord = { name: 'success' }
+
+/** Whether an event is the one that is not written down. */
+export function isUsualEvent(event: EventRecord): boolean {
+  return event.name === USUAL_EVENT.name && event.payload === undefined
+}
+
+/**
+ * The run that a snapshot holds; undefined when there is none.
+ * Throws `corrupt_record` for one that no commit of this format wrote, naming the run and the field.
+ */
+export function decodeRun(id: string, snapshot: RunSnapshot): RunRecord | undefined {
+  const hash = Object.fromEntries(SNAPSHOT_FIELDS.map((field, i) => [field, snapshot[i] ?? null]))
+  if (hash.rev === null && hash.status === null) return undefined
+  const parsed = parseHash(hash)
+  if (!parsed.success) throw corrupt(id, hash, parsed.reason)
+  const h = parsed.data
+  return {
+    id,
+    procedure: h.proc,
+    version: h.ver,
+    state: h.state,
+    status: h.status,
+    context: h.ctx,
+    revision: h.rev,
+    seq: h.seq,
+    event: h.ev ?? USUAL_EVENT,
+    drive: h.drive ?? 'auto',
+    timers: {
+      ...(h.zt !== null && { sleepAt: h.zt }),
+      ...(h.st !== null && { stateAt: h.st }),
+      ...(h.rt !== null && { runAt: h.rt }),
+    },
+    startedAt: h.t0,
+    enteredAt: h.te,
+    ...(h.err && { error: h.err }),
+    ...(h.blk && { blocked: h.blk }),
+    ...(h.kept && { pending: h.kept }),
+    ...(h.tmo !== null && { timeoutMs: h.tmo }),
+    ...(h.job !== null && { jobSeq: h.job }),
+    ...(h.full && { historyFull: true }),
+    ...(h.t1 !== null && { endedAt: h.t1 }),
+  }
+}
+
+function parseHash(hash: Record<string, string | null>) {
+  try {
+    const result = hashSchema.safeParse(hash)
+    if (result.success) return { success: true as const, data: result.data }
+    const issue = result.error.issues[0]
+    return { success: false as const, reason: `field ${issue?.path.join('.')}: ${issue?.message}` }
+  } catch (error) {
+    return { success: false as const, reason: (error as Error).message }
+  }
+}
+
+function corrupt(id: string, hash: Record<string, string | null>, reason: string): ProcessionError {
+  const version =
+    hash.v === RUN_FORMAT
+      ? ''
+      : ` (its format is ${hash.v}, this release reads ${RUN_FORMAT}: run workers of one or of adjacent releases)`
+  return new ProcessionError('corrupt_record', `the record of run ${id} cannot be read: ${reason}${version}`)
+}

@@ -1,0 +1,170 @@
+/**
+ * Lists of runs, newest first, over the indexes by status and by procedure (score: start time, ms).
+ * A list walks the smallest index that covers its filter and looks the rest up; it is bounded by LIMITS.listScan looked-at
+ * runs a call, and then says where it stopped (`next`), so no filter makes a call slow.
+ */
+import { z } from 'zod'
+import { RUN_STATUSES, type RunRecord, type RunStatus } from '../engine/run.js'
+import { ProcessionError } from '../kernel/errors.js'
+import { LIMITS } from '../kernel/limits.js'
+import { type RunSnapshot, SNAPSHOT_FIELDS } from '../queue/run-hash.js'
+import type { Namespace, Shard } from './namespace.js'
+import { decodeRun } from './run-codec.js'
+
+export interface RunFilter {
+  readonly status?: RunStatus
+  /** Name of a procedure, all versions. */
+  readonly procedure?: string
+  /** Name of the current state. */
+  readonly state?: string
+}
+
+export interface RunPage {
+  readonly items: RunRecord[]
+  /** Pass it as `after` for the next page; missing when there is none. */
+  readonly next?: string
+}
+
+const CHUNK = 200
+
+interface Position {
+  readonly startedAt: number
+  readonly id: string
+}
+
+const cursorSchema = z.string().regex(/^\d{1,15}:.{1,400}$/)
+
+function parseCursor(after: string): Position {
+  if (!cursorSchema.safeParse(after).success)
+    throw new ProcessionError(
+      'invalid_argument',
+      `${JSON.stringify(after.slice(0, 80))} is no cursor; pass the "next" of the page before`,
+    )
+  const colon = after.indexOf(':')
+  return { startedAt: Number(after.slice(0, colon)), id: after.slice(colon + 1) }
+}
+
+/** Newest first; runs of one millisecond by id, descending, as ZREVRANGEBYSCORE gives them. */
+function comesBefore(a: Position, b: Position): boolean {
+  return a.startedAt !== b.startedAt ? a.startedAt > b.startedAt : a.id > b.id
+}
+
+/** Walks one sorted set behind a position, chunk by chunk. */
+class IndexWalk {
+  #buffer: Position[] = []
+  #exhausted = false
+  #offset = 0
+  #score: number | '+inf'
+  readonly #after: Position | undefined
+
+  constructor(
+    private readonly client: Namespace['client'],
+    private readonly key: string,
+    readonly shard: Shard,
+    after: Position | undefined,
+  ) {
+    this.#after = after
+    this.#score = after?.startedAt ?? '+inf'
+  }
+
+  async peek(): Promise<Position | undefined> {
+    while (this.#buffer.length === 0 && !this.#exhausted) await this.#fill()
+    return this.#buffer[0]
+  }
+
+  take(): void {
+    this.#buffer.shift()
+  }
+
+  async #fill(): Promise<void> {
+    const reply = await this.client.zrevrangebyscore(
+      this.key,
+      this.#score,
+      '-inf',
+      'WITHSCORES',
+      'LIMIT',
+      this.#offset,
+      CHUNK,
+    )
+    for (let i = 0; i < reply.length; i += 2) {
+      const position = { id: reply[i]!, startedAt: Number(reply[i + 1]) }
+      if (!this.#after || comesBefore(this.#after, position)) this.#buffer.push(position)
+    }
+    this.#exhausted = reply.length < CHUNK * 2
+    const last = Number(reply.at(-1))
+    const tail = reply.filter((value, i) => i % 2 === 1 && Number(value) === last).length
+    this.#offset = last === this.#score ? this.#offset + CHUNK : tail
+    this.#score = last
+  }
+}
+
+async function walksFor(namespace: Namespace, filter: RunFilter, after: Position | undefined): Promise<IndexWalk[]> {
+  const { client } = namespace
+  const walks: IndexWalk[] = []
+  for (const shard of namespace.shards) {
+    const byStatus = filter.status ? shard.keys.byStatus(filter.status) : undefined
+    const byProcedure = filter.procedure ? shard.keys.byProcedure(filter.procedure) : undefined
+    let keys = [byStatus ?? byProcedure].filter((key) => key !== undefined)
+    if (byStatus && byProcedure) {
+      const [ofStatus, ofProcedure] = await Promise.all([client.zcard(byStatus), client.zcard(byProcedure)])
+      keys = [ofStatus <= ofProcedure ? byStatus : byProcedure]
+    }
+    if (keys.length === 0) keys = RUN_STATUSES.map((status) => shard.keys.byStatus(status))
+    for (const key of keys) walks.push(new IndexWalk(client, key, shard, after))
+  }
+  return walks
+}
+
+/** The next runs over all walks, newest first: a merge of sorted sources. */
+async function nextPositions(
+  walks: readonly IndexWalk[],
+  count: number,
+): Promise<{ position: Position; shard: Shard }[]> {
+  const found: { position: Position; shard: Shard }[] = []
+  while (found.length < count) {
+    let best: { position: Position; walk: IndexWalk } | undefined
+    for (const walk of walks) {
+      const position = await walk.peek()
+      if (position && (!best || comesBefore(position, best.position))) best = { position, walk }
+    }
+    if (!best) break
+    best.walk.take()
+    // A run that changed its status while we read can show up in two indexes.
+    if (found.at(-1)?.position.id !== best.position.id) found.push({ position: best.position, shard: best.walk.shard })
+  }
+  return found
+}
+
+function matches(run: RunRecord, filter: RunFilter): boolean {
+  return (
+    (filter.status === undefined || run.status === filter.status) &&
+    (filter.procedure === undefined || run.procedure === filter.procedure) &&
+    (filter.state === undefined || run.state === filter.state)
+  )
+}
+
+/** One page of runs. `limit`: 1 to LIMITS.pageItems. Throws `invalid_argument` for a cursor that is none. */
+export async function listRuns(
+  namespace: Namespace,
+  filter: RunFilter,
+  { after, limit }: { after?: string; limit: number },
+): Promise<RunPage> {
+  const walks = await walksFor(namespace, filter, after === undefined ? undefined : parseCursor(after))
+  const items: RunRecord[] = []
+  let last: Position | undefined
+  for (let scanned = 0; items.length < limit && scanned < LIMITS.listScan; ) {
+    const candidates = await nextPositions(walks, Math.min(CHUNK, limit - items.length))
+    if (candidates.length === 0) return { items }
+    scanned += candidates.length
+    const pipeline = namespace.client.pipeline()
+    for (const { position, shard } of candidates) pipeline.hmget(shard.keys.run(position.id), ...SNAPSHOT_FIELDS)
+    const replies = (await pipeline.exec()) ?? []
+    candidates.forEach(({ position }, i) => {
+      const run = decodeRun(position.id, replies[i]![1] as RunSnapshot)
+      if (run && matches(run, filter)) items.push(run)
+      last = position
+    })
+  }
+  const more = (await nextPositions(walks, 1)).length > 0
+  return { items, ...(more && last && { next: `${last.startedAt}:${last.id}` }) }
+}

@@ -1,0 +1,97 @@
+import { ProcessionError } from '../kernel/errors.js'
+import { type LiveEvent, type LiveStreamReader, parseRecord } from './live-stream.js'
+import type { Namespace } from './namespace.js'
+
+export interface SubscribeOptions {
+  readonly runId?: string
+  readonly procedure?: string
+  readonly status?: string
+  /** Cursor of an event of one run (`runId` is given too): its later events come first. */
+  readonly since?: string
+  readonly signal?: AbortSignal
+}
+
+/** Events that a slow consumer may have waiting before the subscription ends with `limit_exceeded`. */
+const MAX_WAITING = 10_000
+
+function wants(options: SubscribeOptions, event: LiveEvent): boolean {
+  return (
+    (options.runId === undefined || event.runId === options.runId) &&
+    (options.procedure === undefined || event.procedure === options.procedure) &&
+    (options.status === undefined || event.status === options.status)
+  )
+}
+
+/**
+ * Live events as they are committed, of all shards, until the consumer stops or `signal` fires. Within one run in order.
+ * With `since`, no event of that run is missed or doubled while the stream still keeps them.
+ * Throws `invalid_argument` for `since` without `runId`, `limit_exceeded` when the consumer is too slow.
+ */
+export async function* subscribe(
+  namespace: Namespace,
+  streams: readonly LiveStreamReader[],
+  options: SubscribeOptions,
+  closed: AbortSignal,
+): AsyncGenerator<LiveEvent, void, void> {
+  if (options.since !== undefined && options.runId === undefined)
+    throw new ProcessionError(
+      'invalid_argument',
+      'since needs runId: a cursor is a position in the stream of one run’s shard',
+    )
+  const queue: LiveEvent[] = []
+  let wake: () => void = () => {}
+  let overrun = false
+  const onEvent = (event: LiveEvent) => {
+    if (!wants(options, event)) return
+    if (queue.length >= MAX_WAITING) overrun = true
+    else queue.push(event)
+    wake()
+  }
+  const listened = options.runId === undefined ? streams : [streams[namespace.shardOf(options.runId).keys.index]!]
+  const stops = await Promise.all(listened.map((stream) => stream.listen({ onEvent, onResumed: () => {} })))
+  const stop = () => wake()
+  const signals = [closed, ...(options.signal ? [options.signal] : [])]
+  for (const signal of signals) signal.addEventListener('abort', stop)
+  try {
+    let last = options.since
+    if (options.since !== undefined) {
+      for (const event of await backlog(namespace, options.runId!, options.since)) {
+        last = event.cursor
+        if (wants(options, event)) yield event
+      }
+    }
+    for (;;) {
+      while (queue.length > 0) {
+        const event = queue.shift()!
+        if (last === undefined || options.since === undefined || isAfter(event.cursor, last)) yield event
+      }
+      if (overrun)
+        throw new ProcessionError(
+          'limit_exceeded',
+          `the subscriber fell ${MAX_WAITING} events behind; consume faster or filter more`,
+        )
+      if (signals.some((signal) => signal.aborted)) return
+      await new Promise<void>((resolve) => {
+        wake = resolve
+        if (queue.length > 0 || overrun || signals.some((signal) => signal.aborted)) resolve()
+      })
+    }
+  } finally {
+    for (const signal of signals) signal.removeEventListener('abort', stop)
+    for (const unlisten of stops) unlisten()
+  }
+}
+
+async function backlog(namespace: Namespace, runId: string, since: string): Promise<LiveEvent[]> {
+  if (!/^\d+-\d+$/.test(since))
+    throw new ProcessionError('invalid_argument', `${JSON.stringify(since)} is no cursor; pass the cursor of an event`)
+  const records = await namespace.client.xrange(namespace.shardOf(runId).keys.events, `(${since}`, '+')
+  return records.flatMap(([id, fields]) => parseRecord(id, fields)).filter((event) => event.runId === runId)
+}
+
+/** Order of stream ids: milliseconds, then number. */
+function isAfter(a: string, b: string): boolean {
+  const [aMs = 0, aNumber = 0] = a.split('-').map(Number)
+  const [bMs = 0, bNumber = 0] = b.split('-').map(Number)
+  return aMs !== bMs ? aMs > bMs : aNumber > bNumber
+}

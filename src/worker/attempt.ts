@@ -1,0 +1,112 @@
+import type { ActionInfo, Logger } from '../actions/action.js'
+import type { ActionRegistry } from '../actions/action-registry.js'
+import { type ActionOutcome, outcomeOf } from '../actions/outcome.js'
+import { runAction } from '../actions/run-action.js'
+import type { RunRecord } from '../engine/run.js'
+import { longTimeout } from '../kernel/long-timeout.js'
+import type { CompiledState } from '../procedure/compile.js'
+import type { RunningJob } from './running-jobs.js'
+
+/** The attempt took too long, or stopped saying that it lives. */
+class AttemptTimeout extends Error {
+  override readonly name = 'AttemptTimeout'
+
+  constructor(
+    readonly code: 'action_timeout' | 'heartbeat_timeout',
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+/** The job was given back while its action ran: there is no outcome. */
+export const RELEASED = Symbol('released')
+
+export interface Attempt {
+  readonly run: RunRecord
+  readonly state: CompiledState
+  readonly number: number
+  readonly slot: RunningJob<unknown>
+  readonly registry: ActionRegistry
+  readonly logger: Logger
+}
+
+/**
+ * Does one attempt within its limits. Resolves with its outcome, or {@link RELEASED}; rejects with what it threw, with
+ * `action_timeout` or with `heartbeat_timeout`. On a timeout the action's signal fires; an action that does not listen
+ * runs on in vain, its outcome is not looked at.
+ */
+export async function runAttempt(attempt: Attempt): Promise<ActionOutcome | typeof RELEASED> {
+  const action = attempt.state.action
+  if (!action) throw new Error(`state ${attempt.state.name} has no action`)
+  const limits = new AttemptLimits(attempt, action.timeout_ms, action.heartbeat_ms)
+  try {
+    const info = actionInfo(attempt, () => limits.beat())
+    const returned = await Promise.race([runAction(action, attempt.run.context, info, attempt.registry), limits.over])
+    return returned === RELEASED ? RELEASED : outcomeOf(returned)
+  } finally {
+    limits.stop()
+  }
+}
+
+function actionInfo({ run, state, number, slot, logger }: Attempt, heartbeat: () => void): ActionInfo {
+  const where = { runId: run.id, procedure: `${run.procedure}@${run.version}`, state: state.name, attempt: number }
+  const at = (level: keyof Logger) => (fields: object, message?: string) =>
+    typeof fields === 'string' ? logger[level](where, fields) : logger[level]({ ...where, ...fields }, message)
+  return {
+    runId: run.id,
+    state: state.name,
+    event: run.event,
+    attempt: number,
+    revision: run.revision,
+    idempotencyKey: `${run.id}.${run.revision}`,
+    get signal() {
+      return slot.signal
+    },
+    log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
+    heartbeat,
+  }
+}
+
+/** The timers of one attempt, and the promise that they, or a release, settle. */
+class AttemptLimits {
+  readonly over: Promise<typeof RELEASED>
+  readonly #attempt: Attempt
+  readonly #heartbeatMs: number | undefined
+  #reject: (error: Error) => void = () => {}
+  #cancelTimeout: () => void = () => {}
+  #cancelSilence: () => void = () => {}
+
+  constructor(attempt: Attempt, timeoutMs: number | undefined, heartbeatMs: number | undefined) {
+    this.#attempt = attempt
+    this.#heartbeatMs = heartbeatMs
+    this.over = new Promise((resolve, reject) => {
+      this.#reject = reject
+      attempt.slot.onReleased(() => resolve(RELEASED))
+    })
+    this.over.catch(() => {}) // an action that ends in the same tick as its timer leaves it unread
+    if (timeoutMs !== undefined)
+      this.#cancelTimeout = longTimeout(
+        () => this.#fail('action_timeout', `the action took longer than its ${timeoutMs} ms`),
+        timeoutMs,
+      )
+    this.beat()
+  }
+
+  beat(): void {
+    if (this.#heartbeatMs === undefined) return
+    this.#cancelSilence()
+    const message = `the action did not call heartbeat() for ${this.#heartbeatMs} ms`
+    this.#cancelSilence = longTimeout(() => this.#fail('heartbeat_timeout', message), this.#heartbeatMs)
+  }
+
+  #fail(code: 'action_timeout' | 'heartbeat_timeout', message: string): void {
+    this.#attempt.slot.abort(code)
+    this.#reject(new AttemptTimeout(code, message))
+  }
+
+  stop(): void {
+    this.#cancelTimeout()
+    this.#cancelSilence()
+  }
+}

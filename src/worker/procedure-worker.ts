@@ -1,0 +1,233 @@
+/**
+ * A worker process's share of a namespace: it runs actions, fires deadlines, and recovers the jobs of dead workers.
+ *
+ *     idle ──start()──▶ running ──close()──▶ closing ──▶ closed
+ *
+ * Only `start` and `close` change the phase. While closing, no new job is taken; running actions get until the deadline,
+ * then their signals fire and their jobs go back to the queue, where another worker repeats the attempt. A process that is
+ * killed leaves its jobs locked; another worker takes them when the lock has run out.
+ */
+import { EventEmitter } from 'node:events'
+import { hostname } from 'node:os'
+import type { Redis } from 'ioredis'
+import type { Logger } from '../actions/action.js'
+import { ActionRegistry } from '../actions/action-registry.js'
+import type { ActionFailure } from '../actions/outcome.js'
+import { ProcessionError } from '../kernel/errors.js'
+import { longTimeout } from '../kernel/long-timeout.js'
+import { type TransitionJob, TransitionWorker } from '../queue/transition-worker.js'
+import { connectRedis, type RedisConnection } from '../redis/connection.js'
+import { assertSafeRedis } from '../redis/safety.js'
+import { type Namespace, openNamespace, type Shard } from '../runs/namespace.js'
+import { Registry } from '../runs/registry.js'
+import { RunMover } from '../runs/run-mover.js'
+import { RunJobHandler } from './job-handler.js'
+import { stderrLogger } from './logger.js'
+import { type AbortReason, RunningJobs } from './running-jobs.js'
+import { TimerSweeper } from './timer-sweeper.js'
+import { type CheckedWorkerOptions, checkWorkerOptions, type ProcedureWorkerOptions } from './worker-options.js'
+
+/** What a worker emits. Each event is emitted after its commit, but for `active`. */
+export interface ProcedureWorkerEvents {
+  ready: []
+  /** An attempt begins. */
+  active: [{ runId: string; procedure: string; version: string; state: string; revision: number; attempt: number }]
+  /** An action has run and its run has moved on. */
+  completed: [{ runId: string; state: string; revision: number; attempt: number }]
+  /** An attempt has failed; without `retryInMs` it was the last. */
+  failed: [
+    { runId: string; state: string; revision: number; attempt: number; error: ActionFailure; retryInMs?: number },
+  ]
+  /** A job did nothing, or its result came too late. */
+  discarded: [{ runId: string; jobId: string; reason: AbortReason | 'stale' | 'lost' }]
+  /** A job's worker died, or did not renew its lock; the job is repeated. */
+  stalled: [{ jobId: string }]
+  /** Trouble that the worker goes on after, e.g. a lost connection. */
+  error: [Error]
+  closed: []
+}
+
+const DRAIN_MS = 30_000
+
+export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
+  readonly #options: ProcedureWorkerOptions
+  readonly #checked: CheckedWorkerOptions
+  readonly #actions: ActionRegistry
+  readonly #logger: Logger
+  readonly #running = new RunningJobs<TransitionJob>()
+  #phase: 'idle' | 'running' | 'closing' | 'closed' = 'idle'
+  #connection: RedisConnection | undefined
+  #subscriber: Redis | undefined
+  #handler: RunJobHandler | undefined
+  #workers: TransitionWorker[] = []
+  #sweepers = new Map<string, TimerSweeper>()
+  #closing: Promise<void> | undefined
+
+  /** Throws `invalid_argument` for options out of range. Connects to nothing; `start` does. */
+  constructor(options: ProcedureWorkerOptions) {
+    super()
+    this.#checked = checkWorkerOptions(options)
+    this.#options = options
+    this.#actions = new ActionRegistry(options.actions)
+    this.#logger = options.logger ?? stderrLogger()
+    // Node throws on an unheard 'error'; a worker goes on after each of them.
+    this.on('error', () => {})
+  }
+
+  /** Number of actions that run now. */
+  get active(): number {
+    return this.#running.size
+  }
+
+  /**
+   * Connects and begins to take jobs. Resolves when it does.
+   * Throws `redis_unavailable` within 3 s, `redis_unsafe`, `namespace_mismatch`, `invalid_argument`.
+   */
+  async start(): Promise<void> {
+    if (this.#phase !== 'idle')
+      throw new ProcessionError('closed', `a worker is started once, and this one is ${this.#phase}; make a new one`)
+    this.#phase = 'running'
+    const { connection, prefix = 'procession', allowUnsafeRedis = false } = this.#options
+    this.#connection = await connectRedis(connection, { role: 'worker' })
+    try {
+      await assertSafeRedis(this.#connection.client, { allowUnsafe: allowUnsafeRedis })
+      const namespace = await openNamespace(this.#connection.client, prefix, {
+        bullmqEvents: this.#checked.bullmqEvents,
+      })
+      await this.#serve(namespace)
+    } catch (error) {
+      this.#phase = 'closed'
+      this.#subscriber?.disconnect()
+      await this.#connection.close()
+      throw error
+    }
+    this.emit('ready')
+  }
+
+  async #serve(namespace: Namespace): Promise<void> {
+    const { client } = namespace
+    const shards = servedShards(namespace, this.#checked.shards)
+    const registry = new Registry(client, namespace.keys, namespace.shards.length)
+    const mover = new RunMover(namespace, registry)
+    this.#handler = new RunJobHandler({
+      registry,
+      actions: this.#actions,
+      running: this.#running,
+      logger: this.#logger,
+      observer: {
+        started: (event) => this.emit('active', event),
+        completed: (event) => this.emit('completed', event),
+        failed: (event) => this.emit('failed', event),
+        discarded: (event) => this.emit('discarded', event),
+      },
+    })
+    for (const shard of shards) {
+      const sweeper = new TimerSweeper(shard.keys.index, shard.transitions, mover, (error) => this.emit('error', error))
+      this.#sweepers.set(shard.keys.wake, sweeper)
+    }
+    await this.#subscribe(client, shards)
+    const concurrency = Math.max(1, Math.ceil(this.#checked.concurrency / shards.length))
+    this.#workers = shards.map((shard) => this.#makeWorker(shard, client, concurrency))
+    await Promise.all(this.#workers.map((worker) => worker.waitUntilReady()))
+    for (const worker of this.#workers) worker.run().catch((error: Error) => this.emit('error', error))
+    for (const sweeper of this.#sweepers.values()) sweeper.start()
+  }
+
+  #makeWorker(shard: Shard, client: Redis, concurrency: number): TransitionWorker {
+    const { lockDuration, stalledInterval, bullmqEvents, keepCompletedJobs, keepFailedJobs } = this.#checked
+    const worker = new TransitionWorker({
+      connection: client,
+      queueName: shard.keys.queueName,
+      tag: shard.keys.tag,
+      concurrency,
+      lockDurationMs: lockDuration,
+      stalledIntervalMs: stalledInterval,
+      bullmqEvents,
+      keepCompleted: keepCompletedJobs,
+      keepFailed: keepFailedJobs,
+      name: this.#options.name ?? `${hostname()}:${process.pid}`,
+      handler: this.#handler!,
+    })
+    worker.on('error', (error) => this.emit('error', error))
+    worker.on('stalled', (jobId) => this.emit('stalled', { jobId }))
+    worker.on('lockRenewalFailed', (jobIds: string[]) => {
+      for (const jobId of jobIds) this.#running.abort(jobId, 'lock_lost')
+    })
+    worker.transitions.onSuperseded = (jobId) => this.#running.abort(jobId, 'superseded')
+    return worker
+  }
+
+  /** Aborts and wake-ups from other processes come by pub/sub, on a connection of their own. */
+  async #subscribe(client: Redis, shards: readonly Shard[]): Promise<void> {
+    const subscriber = client.duplicate({ maxRetriesPerRequest: null, lazyConnect: false })
+    this.#subscriber = subscriber
+    subscriber.on('error', (error) => this.emit('error', error))
+    subscriber.on('message', (channel: string, message: string) => {
+      const sweeper = this.#sweepers.get(channel)
+      if (sweeper) sweeper.wake()
+      else this.#running.abort(message, 'superseded')
+    })
+    await subscriber.subscribe(...shards.flatMap(({ keys }) => [keys.abort, keys.wake]))
+  }
+
+  /**
+   * Takes no more jobs and lets running actions end, for at most `timeoutMs` (30,000 by default); then aborts their
+   * signals and gives their jobs back. Idempotent. Resolves when all connections are closed.
+   */
+  close({ timeoutMs = DRAIN_MS }: { timeoutMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs)
+    return this.#closing
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const started = this.#phase === 'running'
+    this.#phase = 'closing'
+    if (started) {
+      const stopped = [...this.#sweepers.values()].map((sweeper) => sweeper.stop())
+      const drained = Promise.all(this.#workers.map((worker) => worker.close())).then(() => true)
+      let cancel = () => {}
+      const deadline = new Promise<false>((resolve) => {
+        cancel = longTimeout(() => resolve(false), timeoutMs)
+      })
+      if (!(await Promise.race([drained, deadline]))) await this.#giveBack()
+      cancel()
+      await Promise.all([drained, ...stopped])
+    }
+    this.#subscriber?.disconnect()
+    await this.#connection?.close()
+    this.#phase = 'closed'
+    this.emit('closed')
+  }
+
+  async #giveBack(): Promise<void> {
+    const overrun = this.#running.all()
+    this.#logger.warn(
+      { jobs: overrun.map(({ job }) => job.id) },
+      'the shutdown deadline has passed: running actions are given back',
+    )
+    await Promise.all(
+      overrun.map(async (slot) => {
+        slot.abort('shutdown')
+        const worker = this.#workers.find((candidate) => candidate.name === slot.job.queueName)
+        try {
+          await worker?.release(slot.job, await this.#handler!.interrupted(slot.job))
+        } catch (error) {
+          this.emit('error', error as Error) // its lock runs out, and another worker takes it then
+        }
+        slot.release()
+      }),
+    )
+  }
+}
+
+function servedShards(namespace: Namespace, wanted: readonly number[] | undefined): readonly Shard[] {
+  if (!wanted) return namespace.shards
+  return [...new Set(wanted)].map((index) => {
+    const shard = namespace.shards[index]
+    if (shard) return shard
+    throw new ProcessionError(
+      'invalid_argument',
+      `there is no shard ${index}: this namespace has ${namespace.shards.length}, numbered from 0`,
+    )
+  })
+}

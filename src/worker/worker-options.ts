@@ -1,0 +1,73 @@
+import type { Redis, RedisOptions } from 'ioredis'
+import { z } from 'zod'
+import type { ActionModules, Logger } from '../actions/action.js'
+import { ProcessionError } from '../kernel/errors.js'
+import { LIMITS } from '../kernel/limits.js'
+
+/** How a {@link ProcedureWorker} works. */
+export interface ProcedureWorkerOptions {
+  /** A `redis://` URL, ioredis options, or an open ioredis instance with `maxRetriesPerRequest: null`. */
+  readonly connection: string | RedisOptions | Redis
+  /** Name of the namespace; `procession` by default. */
+  readonly prefix?: string
+  /** Functions by module and name, for `function` actions. */
+  readonly actions?: ActionModules
+  /** Parallel actions of this process, over all its shards; 50 by default. */
+  readonly concurrency?: number
+  /** Shards to serve, by number; all by default. */
+  readonly shards?: readonly number[]
+  /** How long a job is held without a renewal, ms; a dead worker's jobs are repeated after it. 30,000 by default. */
+  readonly lockDuration?: number
+  /** How often to look for jobs of dead workers, ms; half of the lock by default. */
+  readonly stalledInterval?: number
+  /** Completed jobs that stay visible in Bull Board, per shard; 1,000 by default. */
+  readonly keepCompletedJobs?: number
+  /** Failed jobs that stay visible in Bull Board, per shard; 5,000 by default. */
+  readonly keepFailedJobs?: number
+  /** Accept a Redis without AOF or with an evicting policy: for play, not for work. */
+  readonly allowUnsafeRedis?: boolean
+  /** Have BullMQ write its own event stream too, for tools that read QueueEvents. */
+  readonly bullmqEvents?: boolean
+  /** Where `log` actions and `info.log` write; JSON lines on stderr by default. */
+  readonly logger?: Logger
+  /** Shown in Bull Board and CLIENT LIST; host and process id by default. */
+  readonly name?: string
+}
+
+const schema = z.strictObject({
+  concurrency: z.int().min(1).max(LIMITS.concurrency).default(50),
+  shards: z
+    .array(
+      z
+        .int()
+        .min(0)
+        .max(LIMITS.shards - 1),
+    )
+    .min(1)
+    .optional(),
+  lockDuration: z.int().min(500).max(3_600_000).default(30_000),
+  stalledInterval: z.int().min(250).max(3_600_000).optional(),
+  keepCompletedJobs: z.int().min(0).max(1_000_000).default(1_000),
+  keepFailedJobs: z.int().min(0).max(1_000_000).default(5_000),
+  bullmqEvents: z.boolean().default(false),
+})
+
+export type CheckedWorkerOptions = z.infer<typeof schema> & { readonly stalledInterval: number }
+
+/** Fills in defaults and checks ranges. Throws `invalid_argument` naming the option and the value. */
+export function checkWorkerOptions(options: ProcedureWorkerOptions): CheckedWorkerOptions {
+  if (options === null || typeof options !== 'object' || options.connection === undefined)
+    throw new ProcessionError(
+      'invalid_argument',
+      'a worker needs a connection: a redis:// URL, ioredis options or an ioredis instance',
+    )
+  const { connection: _c, prefix: _p, actions: _a, allowUnsafeRedis: _u, logger: _l, name: _n, ...numbers } = options
+  const parsed = schema.safeParse(numbers)
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!
+    const path = issue.path.join('.')
+    const value = path === '' ? '' : ` (is ${JSON.stringify((numbers as Record<string, unknown>)[path])})`
+    throw new ProcessionError('invalid_argument', `worker option ${path}${value}: ${issue.message}`)
+  }
+  return { ...parsed.data, stalledInterval: parsed.data.stalledInterval ?? Math.max(250, parsed.data.lockDuration / 2) }
+}

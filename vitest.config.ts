@@ -1,0 +1,15 @@
+import { configDefaults, defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    // One Redis for the ordinary test files; see test/support/global-setup.ts.
+    globalSetup: ['test/support/global-setup.ts'],
+    include: ['test/**/*.test.ts'],
+    // Minutes long: run by name, `npx vitest run --exclude '' test/chaos/NAME.long.test.ts`.
+    exclude: [...configDefaults.exclude, '**/*.long.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+  },
+})
