@@ -1,7 +1,7 @@
 /** Procession: durable procedures on BullMQ and Redis. This file is the public API and nothing else. */
 export { type ActionFunction, type ActionInfo, type ActionModules, emit, type Logger } from './actions/action.js'
 export type { BlockedTransition, HistoryEntry, RunError } from './engine/history.js'
-export type { RunStatus } from './engine/run.js'
+export type { RunStatus } from './engine/status.js'
 export { ERRORS, type ErrorCode, type Issue, NonRetryableError, ProcessionError } from './kernel/errors.js'
 export { LIMITS } from './kernel/limits.js'
 export { defineProcedure } from './procedure/define.js'

@@ -20,7 +20,8 @@ import { type Choice, chooseTransition } from './choose.js'
 import type { ActionSucceeded, AttemptFailed, Decision, EngineInput } from './decision.js'
 import { enter, settle, stateOf } from './enter.js'
 import type { EntryDraft, EventRecord, EventSource, RunError } from './history.js'
-import { isEnded, type RunRecord } from './run.js'
+import type { RunRecord } from './run.js'
+import { isEnded } from './status.js'
 
 /**
  * Decides one input for one run. `now` is the commit clock's milliseconds, used only to see which timers are due.

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../kernel/errors.js'
 import type { Json, JsonObject } from '../kernel/json.js'
-import type { EntryDraft, RunError } from './history.js'
+import type { EntryDraft } from './history.js'
 import type { RunRecord } from './run.js'
 
 /** What happened to a run, as `decide` takes it. */

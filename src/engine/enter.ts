@@ -1,7 +1,8 @@
 import type { CompiledProcedure, CompiledState } from '../procedure/compile.js'
 import type { CommitDecision, TimerChanges } from './decision.js'
 import type { EntryDraft } from './history.js'
-import { jobIdOf, type RunRecord, type RunStatus } from './run.js'
+import { jobIdOf, type RunRecord } from './run.js'
+import type { RunStatus } from './status.js'
 
 /** The state called `name`. A run only ever stands in a state of its procedure: anything else is a broken invariant. */
 export function stateOf(procedure: CompiledProcedure, name: string): CompiledState {

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../kernel/json.js'
-import type { Drive, RunStatus } from './run.js'
+import type { Drive, RunStatus } from './status.js'
 
 /** Version of the entry format described here and in `docs/formats.md`. */
 export const HISTORY_FORMAT = 1

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../kernel/json.js'
 import type { EventRecord, HistoryEntry, RunError } from './history.js'
-import { isEnded, type PendingEvent, type RunStatus } from './run.js'
+import type { PendingEvent } from './run.js'
+import { isEnded, type RunStatus } from './status.js'
 
 /** What a history alone tells of its run: everything of the record but its id, its job and its timers. */
 export interface ReplayedRun {

@@ -2,7 +2,7 @@ import type { JsonObject } from '../kernel/json.js'
 import type { CompiledProcedure } from '../procedure/compile.js'
 import type { CommitDecision } from './decision.js'
 import { enter } from './enter.js'
-import type { Drive } from './run.js'
+import type { Drive } from './status.js'
 
 export interface StartInput {
   readonly id: string

@@ -17,8 +17,7 @@ import {
   wholeNumber,
 } from './value-schema.js'
 
-/** Levels of a `log` action. */
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
 const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 const RULES_PHRASE = `an array of 1 to ${LIMITS.guardNodes} rules {field, op, value, message?}`

@@ -4,10 +4,6 @@ import { completeAction } from './action-schema.js'
 import type { ActionSpec, Procedure, RetrySpec, StateSpec, TransitionSpec } from './definition.js'
 import type { RetryPolicy } from './retry-delay.js'
 
-export type { RetryPolicy } from './retry-delay.js'
-
-export type Outcome = 'success' | 'failure'
-
 /** A procedure with every default filled in, as the engine reads it. Never written to, so it may be shared. */
 export interface CompiledProcedure {
   readonly name: string
@@ -36,7 +32,7 @@ export interface CompiledState {
   /** Whether it has no transitions. */
   readonly terminal: boolean
   /** What the run's end in this state means; of a terminal state only. */
-  readonly outcome: Outcome
+  readonly outcome: 'success' | 'failure'
   /** From entry, over all attempts; none when missing. */
   readonly timeoutMs?: number
   readonly retry: RetryPolicy

@@ -1,13 +1,10 @@
 import type { z } from 'zod'
-import type { definitionSchema, procedureSchema, retrySchema, stateSchema, transitionSchema } from './schema.js'
+import type { procedureSchema, retrySchema, stateSchema, transitionSchema } from './schema.js'
 
-export type { ActionInput, ActionSpec } from './action-schema.js'
+export type { ActionSpec } from './action-schema.js'
 
 /** A procedure document as given: snake_case, nothing filled in. */
 export type Procedure = z.infer<typeof procedureSchema>
-
-/** The `definition` of a procedure: its initial state and its states by name. */
-export type DefinitionSpec = z.infer<typeof definitionSchema>
 
 /** A state as given: no transitions make it terminal, transitions without an action make it wait. */
 export type StateSpec = z.infer<typeof stateSchema>

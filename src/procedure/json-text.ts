@@ -1,7 +1,7 @@
 import type { Path } from './fault-list.js'
 
 /** The first place where a text stops being JSON. */
-export interface TextFault {
+interface TextFault {
   /** UTF-16 units from the start of the text. */
   readonly offset: number
   /** What was wrong there, as a phrase. */

@@ -21,7 +21,7 @@ export function isName(text: string): boolean {
  * Whether `text` can name a procedure. The name becomes part of Redis keys, job names (`name@version`), URLs and file
  * names, so it is narrower than a state's: no `@ : { } /`, none that a file system trims, one Unicode form (NFC) only.
  */
-export function isProcedureName(text: string): boolean {
+function isProcedureName(text: string): boolean {
   return text.length <= LIMITS.nameChars && PROCEDURE_NAME.test(text) && text.normalize('NFC') === text
 }
 
@@ -47,7 +47,7 @@ export const eventNameSchema = nameOf('an event')
 /** Name of a pool of workers; see {@link isName}. Faults: `wrong_type`, `bad_name`. */
 export const poolNameSchema = nameOf('a pool of workers')
 
-/** Name of a procedure; see {@link isProcedureName}. Faults: `wrong_type`, `bad_name`. */
+/** Name of a procedure; see `isProcedureName`. Faults: `wrong_type`, `bad_name`. */
 export const procedureNameSchema = z
   .string({ error: PROCEDURE_NAME_PHRASE })
   .refine(isProcedureName, { error: PROCEDURE_NAME_PHRASE, params: BAD_NAME })

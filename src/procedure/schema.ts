@@ -88,7 +88,7 @@ const contextSchemaKeys = z.looseObject(
 )
 
 /** The state machine of a procedure. */
-export const definitionSchema = strictObject('a definition {initial_state, states}, an object', {
+const definitionSchema = strictObject('a definition {initial_state, states}, an object', {
   initial_state: stateNameSchema,
   states: statesSchema,
   context_schema: contextSchema.exactOptional(),

@@ -30,6 +30,7 @@ export function someText(phrase: string) {
 /** Any string, also an empty one. */
 export const textSchema = z.string({ error: 'a string' })
 
+/** A boolean. */
 export const flagSchema = z.boolean({ error: 'true or false' })
 
 /** Any JSON value. The document as a whole is checked to be JSON beforehand. */

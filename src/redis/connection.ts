@@ -32,8 +32,10 @@ export interface RedisConnection {
  * Connects to Redis and waits until it is ready (AOF loaded, logged in, database selected).
  *
  * `target` is a URL (`redis:`, `rediss:`), ioredis options, or an ioredis instance, which is used as it is and not closed.
- * Once connected, a lost connection is taken up again for ever, after 50 ms doubling to at most 1 s, and commands wait
- * for it (`maxRetriesPerRequest: null`). Later connection errors are events of the client; listeners are optional.
+ * Once connected, a lost connection is taken up again for ever, after 50 ms doubling to at most 1 s. A worker's commands
+ * wait for it and are sent again (`maxRetriesPerRequest: null`): its scripts can be. A producer's fail at once (`0`): an
+ * event that is sent again by itself could be taken twice. Later connection errors are events of the client; listeners
+ * are optional.
  *
  * Throws `redis_unavailable` within `connectTimeoutMs` when the first connect fails, naming host and port, the cause and the
  * remedy; `invalid_argument` for a malformed URL, for `keyPrefix` (BullMQ's scripts bypass it), and for a worker's instance
@@ -65,7 +67,7 @@ async function open(given: RedisOptions, timeoutMs: number, options: ConnectOpti
     replyMapping: 'legacy',
     lazyConnect: true,
     enableReadyCheck: true,
-    maxRetriesPerRequest: null,
+    maxRetriesPerRequest: options.role === 'worker' ? null : 0,
     // No retry before the first success: a caller with a wrong address wants to hear of it, not to wait.
     retryStrategy: (times) => (established ? (given.retryStrategy ?? retryDelayMs)(times) : null),
   }

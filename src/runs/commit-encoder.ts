@@ -1,6 +1,7 @@
 import type { CommitDecision } from '../engine/decision.js'
 import type { EntryDraft } from '../engine/history.js'
-import { isEnded, type RunRecord } from '../engine/run.js'
+import type { RunRecord } from '../engine/run.js'
+import { isEnded } from '../engine/status.js'
 import type { CompiledProcedure } from '../procedure/compile.js'
 import type { CommitBlock } from '../queue/commit-block.js'
 import type { JobOptions } from '../queue/job-options.js'

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { HistoryEntry } from '../engine/history.js'
 import { ProcessionError } from '../kernel/errors.js'
+import { execute } from '../redis/replies.js'
 import type { Namespace } from './namespace.js'
 
 /** One page of a run's history, oldest first. */
@@ -28,13 +29,12 @@ export async function readHistory(
   { after, limit }: { after: number; limit: number },
 ): Promise<HistoryPage> {
   const key = namespace.shardOf(runId).keys.history(runId)
-  const [texts, length] = (
-    await namespace.client
+  const [texts, length] = await execute<[string[], number]>(
+    namespace.client
       .multi()
       .lrange(key, after, after + limit - 1)
-      .llen(key)
-      .exec()
-  )?.map(([, reply]) => reply) as [string[], number]
+      .llen(key),
+  )
   if (length === 0)
     throw new ProcessionError('not_found', `there is no run ${JSON.stringify(runId)}; "procession runs" lists them`)
   const next = after + texts.length

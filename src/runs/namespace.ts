@@ -3,6 +3,7 @@ import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
 import { openTransitionBackends, type TransitionBackend } from '../queue/transition-backend.js'
 import { Keyspace, type ShardKeys, shardOf } from '../redis/keys.js'
+import { execute } from '../redis/replies.js'
 
 /** Version of everything that is stored: the run hash, history entries, live events, the registry. See docs/formats.md. */
 export const STORAGE_FORMAT = '1'
@@ -30,13 +31,13 @@ export interface Namespace {
 export async function readShardCount(client: Redis, keys: Keyspace, shards?: number): Promise<number> {
   if (shards !== undefined && !(Number.isInteger(shards) && shards >= 1 && shards <= LIMITS.shards))
     throw new ProcessionError('invalid_argument', `shards is ${shards}; give a whole number from 1 to ${LIMITS.shards}`)
-  const replies = await client
-    .multi()
-    .hsetnx(keys.meta, 'format', STORAGE_FORMAT)
-    .hsetnx(keys.meta, 'shards', String(shards ?? 1))
-    .hmget(keys.meta, 'format', 'shards')
-    .exec()
-  const [format, stored] = replies?.[2]?.[1] as [string, string]
+  const [, , [format, stored]] = await execute<[number, number, [string, string]]>(
+    client
+      .multi()
+      .hsetnx(keys.meta, 'format', STORAGE_FORMAT)
+      .hsetnx(keys.meta, 'shards', String(shards ?? 1))
+      .hmget(keys.meta, 'format', 'shards'),
+  )
   if (format !== STORAGE_FORMAT)
     throw new ProcessionError(
       'namespace_mismatch',

@@ -8,6 +8,7 @@ import type { Procedure } from '../procedure/definition.js'
 import { parseProcedure } from '../procedure/validate.js'
 import { compareVersions, isVersion } from '../procedure/version.js'
 import type { Keyspace } from '../redis/keys.js'
+import { execute } from '../redis/replies.js'
 
 /** One version of a procedure as the registry lists it. */
 export interface RegisteredVersion {
@@ -64,19 +65,15 @@ export class Registry {
       ...(procedure.description && { description: procedure.description }),
     }
     // One transaction: of two different documents, the version, the text and the digest of the first one stand.
-    const replies = await this.#client
-      .multi()
-      .hsetnx(this.#keys.versions(name), version, JSON.stringify(record))
-      .setnx(this.#keys.definition(name, version), JSON.stringify(input))
-      .sadd(this.#keys.procedures, name)
-      .hget(this.#keys.versions(name), version)
-      .exec()
-    const failed = replies?.find(([error]) => error)?.[0]
-    if (failed)
-      throw new ProcessionError('redis_unavailable', `procedure ${name}@${version} was not stored: ${failed.message}`, {
-        cause: failed,
-      })
-    const stored = this.#parseRecord(name, version, String(replies?.[3]?.[1]))
+    const [, , , text] = await execute<[number, number, number, string]>(
+      this.#client
+        .multi()
+        .hsetnx(this.#keys.versions(name), version, JSON.stringify(record))
+        .setnx(this.#keys.definition(name, version), JSON.stringify(input))
+        .sadd(this.#keys.procedures, name)
+        .hget(this.#keys.versions(name), version),
+    )
+    const stored = this.#parseRecord(name, version, text)
     if (stored.digest !== digest)
       throw new ProcessionError(
         'version_exists',
@@ -97,14 +94,13 @@ export class Registry {
   /** A procedure by name and version, or its `latest` active one. Throws `not_found`. */
   async get(name: string, version: string = 'latest'): Promise<RegisteredProcedure> {
     const exact = version === 'latest' ? await this.#latest(name) : version
-    const [text, record, inactive] = (
-      await this.#client
+    const [text, record, inactive] = await execute<[string | null, string | null, number]>(
+      this.#client
         .multi()
         .get(this.#keys.definition(name, exact))
         .hget(this.#keys.versions(name), exact)
-        .sismember(this.#keys.inactive, `${name}@${exact}`)
-        .exec()
-    )?.map(([, reply]) => reply) as [string | null, string | null, number]
+        .sismember(this.#keys.inactive, `${name}@${exact}`),
+    )
     if (text === null || record === null) throw await this.#unknown(name, exact)
     const { digest, registeredAt } = this.#parseRecord(name, exact, record)
     const { procedure } = parseProcedure(JSON.parse(text))
@@ -170,9 +166,9 @@ export class Registry {
     const inactive = new Set(await this.#client.smembers(this.#keys.inactive))
     const pipeline = this.#client.pipeline()
     for (const name of names) pipeline.hgetall(this.#keys.versions(name))
-    const replies = (await pipeline.exec()) ?? []
+    const records = await execute<Record<string, string>[]>(pipeline)
     return names.flatMap((name, i) => {
-      const versions = Object.entries((replies[i]?.[1] ?? {}) as Record<string, string>)
+      const versions = Object.entries(records[i] ?? {})
       return versions
         .sort(([a], [b]) => compareVersions(b, a))
         .map(([version, text]) => {

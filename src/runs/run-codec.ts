@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { BlockedTransition, EventRecord } from '../engine/history.js'
-import { RUN_STATUSES, type RunRecord } from '../engine/run.js'
+import type { RunRecord } from '../engine/run.js'
+import { RUN_STATUSES } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
 import type { JsonObject } from '../kernel/json.js'
 import { RUN_FORMAT, type RunSnapshot, SNAPSHOT_FIELDS, type SnapshotField } from '../queue/run-hash.js'

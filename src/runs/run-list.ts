@@ -4,10 +4,12 @@
  * runs a call, and then says where it stopped (`next`), so no filter makes a call slow.
  */
 import { z } from 'zod'
-import { RUN_STATUSES, type RunRecord, type RunStatus } from '../engine/run.js'
+import type { RunRecord } from '../engine/run.js'
+import { RUN_STATUSES, type RunStatus } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
 import { type RunSnapshot, SNAPSHOT_FIELDS } from '../queue/run-hash.js'
+import { execute } from '../redis/replies.js'
 import type { Namespace, Shard } from './namespace.js'
 import { decodeRun } from './run-codec.js'
 
@@ -158,9 +160,9 @@ export async function listRuns(
     scanned += candidates.length
     const pipeline = namespace.client.pipeline()
     for (const { position, shard } of candidates) pipeline.hmget(shard.keys.run(position.id), ...SNAPSHOT_FIELDS)
-    const replies = (await pipeline.exec()) ?? []
+    const snapshots = await execute<RunSnapshot[]>(pipeline)
     candidates.forEach(({ position }, i) => {
-      const run = decodeRun(position.id, replies[i]![1] as RunSnapshot)
+      const run = decodeRun(position.id, snapshots[i]!)
       if (run && matches(run, filter)) items.push(run)
       last = position
     })

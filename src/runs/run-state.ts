@@ -1,5 +1,6 @@
 import type { BlockedTransition, EventRecord, RunError } from '../engine/history.js'
-import type { Drive, RunRecord, RunStatus } from '../engine/run.js'
+import type { RunRecord } from '../engine/run.js'
+import type { Drive, RunStatus } from '../engine/status.js'
 import type { JsonObject } from '../kernel/json.js'
 
 /** A run as the API, the CLI and HTTP show it. Times are ISO 8601 by Redis's clock. */

@@ -1,12 +1,13 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import type { IgnoredReason } from '../engine/decision.js'
-import { isEnded, RUN_STATUSES, type RunStatus } from '../engine/run.js'
 import { decideStart } from '../engine/start.js'
+import { isEnded, RUN_STATUSES, type RunStatus } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
 import type { JsonObject } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
 import { ALREADY_THERE, VERSION_INACTIVE } from '../queue/transition-backend.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
+import { asCallError } from '../redis/replies.js'
 import { assertSafeRedis } from '../redis/safety.js'
 import { encodeCommit } from './commit-encoder.js'
 import { type HistoryPage, readHistory } from './history-reader.js'
@@ -17,7 +18,7 @@ import { type EventAnswer, RunHandle, type WaitRequest } from './run-handle.js'
 import { listRuns } from './run-list.js'
 import { RunMover } from './run-mover.js'
 import { type RunState, runState } from './run-state.js'
-import { checkEvent, checkStart, type StartOptions } from './start-options.js'
+import { checkEvent, checkStart, type StartOptions, type StartRequest } from './start-options.js'
 import { type SubscribeOptions, subscribe } from './subscription.js'
 import { waitForRun } from './wait.js'
 
@@ -87,27 +88,27 @@ export class ProceduralStore {
 
   /** Validates and stores a procedure. Throws `invalid_schema`, `not_supported_yet`, `version_exists`. Idempotent. */
   register(procedure: unknown): Promise<Registration> {
-    return this.#registry.register(procedure)
+    return this.#call(() => this.#registry.register(procedure))
   }
 
   /** A procedure by version, `latest` (the highest active one) by default. Throws `not_found`, `version_inactive`. */
   get(name: string, version = 'latest'): Promise<RegisteredProcedure> {
-    return this.#registry.get(name, version)
+    return this.#call(() => this.#registry.get(name, version))
   }
 
   /** All registered versions, by name, then version descending. */
   list(): Promise<RegisteredVersion[]> {
-    return this.#registry.list()
+    return this.#call(() => this.#registry.list())
   }
 
   /** Stops new runs of a version; runs that go on keep it. Throws `not_found`. Idempotent. */
   deactivate(name: string, version: string): Promise<void> {
-    return this.#registry.deactivate(name, version)
+    return this.#call(() => this.#registry.deactivate(name, version))
   }
 
   /** Lets a deactivated version be started again. Throws `not_found`. Idempotent. */
   activate(name: string, version: string): Promise<void> {
-    return this.#registry.activate(name, version)
+    return this.#call(() => this.#registry.activate(name, version))
   }
 
   // ---- Runs ----
@@ -123,6 +124,10 @@ export class ProceduralStore {
     options: StartOptions = {},
   ): Promise<RunHandle> {
     const request = checkStart(name, version, context, options)
+    return this.#call(() => this.#start(name, version, request))
+  }
+
+  async #start(name: string, version: string, request: StartRequest): Promise<RunHandle> {
     const exact = await this.#registry.resolve(name, version)
     const procedure = await this.#registry.compiled(name, exact)
     const { id, drive, fingerprint, timeoutMs } = request
@@ -144,7 +149,7 @@ export class ProceduralStore {
     if (code === ALREADY_THERE && stored !== fingerprint)
       throw new ProcessionError(
         'idempotency_conflict',
-        `run ${id} was started with another procedure, version, context or options; use another ${options.runId === undefined ? 'idempotency key' : 'run id'}, or the same input`,
+        `run ${id} was started with another procedure, version, context or options; use another run id or idempotency key, or the same input`,
       )
     return this.run(id)
   }
@@ -156,7 +161,7 @@ export class ProceduralStore {
 
   /** The run as it stands. Throws `not_found`. */
   async getState(runId: string): Promise<RunState> {
-    return runState(await this.#mover.read(runId))
+    return runState(await this.#call(() => this.#mover.read(runId)))
   }
 
   /**
@@ -168,7 +173,7 @@ export class ProceduralStore {
       if (later in options)
         throw new ProcessionError('not_supported_yet', `the event option ${later} does not work yet; leave it out`)
     const checked = checkEvent(event, options.payload)
-    const { before, decision } = await this.#mover.move(runId, { kind: 'event', ...checked })
+    const { before, decision } = await this.#call(() => this.#mover.move(runId, { kind: 'event', ...checked }))
     if (decision.kind === 'ignored')
       return { accepted: false, reason: decision.reason as IgnoredReason, state: before.state }
     if (decision.run.error?.code === 'history_limit' && isEnded(decision.run.status))
@@ -180,39 +185,38 @@ export class ProceduralStore {
   async cancel(runId: string, reason?: string): Promise<RunState> {
     if (reason !== undefined && (typeof reason !== 'string' || reason.length > LIMITS.reasonChars))
       throw new ProcessionError('invalid_argument', `a reason is a string of at most ${LIMITS.reasonChars} characters`)
-    await this.#mover.move(runId, { kind: 'cancel', ...(reason !== undefined && { reason }) })
+    await this.#call(() => this.#mover.move(runId, { kind: 'cancel', ...(reason !== undefined && { reason }) }))
     return this.getState(runId)
   }
 
   /** Begins the run anew, under the same id, in its initial state and with its initial context. Throws `not_found`, `invalid_status`. */
   async reset(runId: string): Promise<RunState> {
-    const { items } = await readHistory(this.#namespace, runId, { after: 0, limit: 1 })
+    const { items } = await this.history(runId, { limit: 1 })
     const context: JsonObject = items[0]?.context ?? {}
-    await this.#mover.move(runId, { kind: 'reset', context })
+    await this.#call(() => this.#mover.move(runId, { kind: 'reset', context }))
     return this.getState(runId)
   }
 
   /** Waits for a run; woken by its events, not by polling. Throws `not_found`, `wait_timeout`, `closed`. */
   async runToCompletion(runId: string, request: WaitRequest = {}): Promise<RunState> {
     const stream = this.#streams[this.#namespace.shardOf(runId).keys.index]!
-    const run = await waitForRun(stream, runId, {
+    const options = {
       until: request.until ?? 'ended',
       timeoutMs: request.timeoutMs,
       read: () => this.#mover.read(runId),
       signal: this.#closed.signal,
-    })
+    }
+    const run = await this.#call(() => waitForRun(stream, runId, options))
     return runState(run)
   }
 
   /** What was committed to a run, oldest first. `after`: how many entries to pass over. Throws `not_found`. */
-  history(
+  async history(
     runId: string,
     { after = 0, limit = LIMITS.pageItems }: { after?: number; limit?: number } = {},
   ): Promise<HistoryPage> {
-    return readHistory(this.#namespace, runId, {
-      after: checkCount('after', after, LIMITS.historyEntries),
-      limit: checkLimit(limit),
-    })
+    const page = { after: checkAfter(after), limit: checkLimit(limit) }
+    return this.#call(() => readHistory(this.#namespace, runId, page))
   }
 
   /** Runs, newest first. Throws `invalid_argument`. */
@@ -223,16 +227,26 @@ export class ProceduralStore {
         'invalid_argument',
         `${JSON.stringify(filter.status)} is no status; it is one of ${RUN_STATUSES.join(', ')}`,
       )
-    const page = await listRuns(this.#namespace, filter, {
-      ...(after !== undefined && { after }),
-      limit: checkLimit(limit),
-    })
+    if ('tag' in filter)
+      throw new ProcessionError('not_supported_yet', 'runs have no tags yet; filter by status, procedure or state')
+    const range = { ...(after !== undefined && { after }), limit: checkLimit(limit) }
+    const page = await this.#call(() => listRuns(this.#namespace, filter, range))
     return { items: page.items.map(runState), ...(page.next !== undefined && { next: page.next }) }
   }
 
   /** Live events as they are committed; ends when the consumer stops, `signal` fires or the store closes. */
   subscribe(options: SubscribeOptions = {}): AsyncGenerator<LiveEvent, void, void> {
     return subscribe(this.#namespace, this.#streams, options, this.#closed.signal)
+  }
+
+  /** Carries out a call to Redis; its errors become the API's. */
+  async #call<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+    if (this.#closed.signal.aborted) throw new ProcessionError('closed', 'the store was closed; connect a new one')
+    try {
+      return await work()
+    } catch (error) {
+      throw asCallError(error)
+    }
   }
 
   /** Ends waits and subscriptions and closes what the store opened. Idempotent. */
@@ -243,9 +257,12 @@ export class ProceduralStore {
   }
 }
 
-function checkCount(name: string, value: number, most: number): number {
-  if (Number.isInteger(value) && value >= 0 && value <= most) return value
-  throw new ProcessionError('invalid_argument', `${name} is ${value}; give a whole number from 0 to ${most}`)
+function checkAfter(after: number): number {
+  if (Number.isInteger(after) && after >= 0) return after
+  throw new ProcessionError(
+    'invalid_argument',
+    `after is ${after}; give a whole number from 0 on, e.g. the next of a page`,
+  )
 }
 
 function checkLimit(limit: number): number {

@@ -1,4 +1,5 @@
-import { isEnded, type RunRecord } from '../engine/run.js'
+import type { RunRecord } from '../engine/run.js'
+import { isEnded } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
 import { longTimeout } from '../kernel/long-timeout.js'
 import type { LiveStreamReader } from './live-stream.js'

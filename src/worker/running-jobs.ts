@@ -90,8 +90,11 @@ export class RunningJobs<Job> {
   /** Stops a job that runs here, or will. */
   abort(jobId: string, reason: AbortReason): void {
     const slot = this.#running.get(jobId)
-    if (slot) return slot.abort(reason)
-    if (reason !== 'superseded') return
+    if (slot) slot.abort(reason)
+    else if (reason === 'superseded') this.#rememberEarly(jobId)
+  }
+
+  #rememberEarly(jobId: string): void {
     this.#early.add(jobId)
     if (this.#early.size > LIMITS.earlyAborts) this.#early.delete(this.#early.values().next().value!)
   }

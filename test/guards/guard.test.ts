@@ -44,15 +44,29 @@ describe('evaluateGuard', () => {
   it('does not throw on what no schema has seen', () => {
     const cyclic: { not?: unknown } = {}
     cyclic.not = cyclic
-    for (const guard of [cyclic, null, 5, [], {}, { all: 3 }, { any: null }, { not: [] }, { op: 'eq' }, { field: 1, op: 'x' }])
+    for (const guard of [
+      cyclic,
+      null,
+      5,
+      [],
+      {},
+      { all: 3 },
+      { any: null },
+      { not: [] },
+      { op: 'eq' },
+      { field: 1, op: 'x' },
+    ])
       expect(evaluateGuard(guard as never, scope).holds).toBe(false)
   })
 })
 
 describe('guardSchema', () => {
-  it.each([yes, cel, { all: [yes] }, { any: [cel, { not: yes }] }, { field: 'a.b', op: 'exists' }])('accepts %j', (guard) => {
-    expect(guardSchema.parse(guard)).toBe(guard)
-  })
+  it.each([yes, cel, { all: [yes] }, { any: [cel, { not: yes }] }, { field: 'a.b', op: 'exists' }])(
+    'accepts %j',
+    (guard) => {
+      expect(guardSchema.parse(guard)).toBe(guard)
+    },
+  )
 
   it.each<[unknown, PropertyKey[]]>([
     [null, []],
@@ -93,7 +107,10 @@ describe('guardSchema', () => {
 })
 
 const json = fc.jsonValue({ maxDepth: 3 })
-const field = fc.oneof(fc.string(), fc.constantFrom('a', 'a.b', '__proto__', 'event.payload.x', 'error.code', 'context.a.0'))
+const field = fc.oneof(
+  fc.string(),
+  fc.constantFrom('a', 'a.b', '__proto__', 'event.payload.x', 'error.code', 'context.a.0'),
+)
 const { guard: anyGuard } = fc.letrec<{ guard: unknown }>((tie) => ({
   guard: fc.oneof(
     { maxDepth: 4, withCrossShrink: true },
