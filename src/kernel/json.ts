@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
 
+/** No JSON text within our bounds has more arrays and objects in it. */
+const MAX_PARTS = 1_000_000
+
 export type Json = null | boolean | number | string | Json[] | JsonObject
 export type JsonObject = { [key: string]: Json }
 
@@ -36,9 +39,13 @@ export function jsonTextDepth(text: string): number {
   return deepest
 }
 
-/** Deepest nesting of a value, counted without recursion and at most to `limit + 1`. A cycle counts as too deep. */
+/**
+ * Deepest nesting of a value, counted without recursion and at most to `limit + 1`. A cycle counts as too deep, and so
+ * does a value with more than a million parts: shared parts are counted as often as JSON would write them.
+ */
 export function jsonDepth(value: unknown, limit: number): number {
   let level: unknown[] = [value]
+  let parts = 0
   for (let depth = 0; depth <= limit; depth++) {
     const next: unknown[] = []
     let nested = false
@@ -46,6 +53,8 @@ export function jsonDepth(value: unknown, limit: number): number {
       if (typeof item !== 'object' || item === null) continue
       nested = true
       for (const child of Object.values(item)) if (typeof child === 'object' && child !== null) next.push(child)
+      parts++
+      if (parts + next.length > MAX_PARTS) return limit + 1
     }
     if (!nested) return depth
     level = next

@@ -54,7 +54,7 @@ export interface LeavingJob {
 /** The job fields that BullMQ wants written with a failed attempt. */
 interface FailureFields {
   readonly failedReason: string
-  readonly fieldsToUpdate: Record<string, unknown>
+  readonly fieldsToUpdate: Record<string, unknown> | undefined
 }
 
 export interface TransitionBackendSettings {
@@ -264,7 +264,7 @@ export class TransitionBackend extends RedisQueueBackend {
     const leaving = this.leaving.get(job.id!)
     if (!leaving)
       return super.moveToFailed(job, failedReason, removeOnFail as never, token, fetchNext, fieldsToUpdate) as never
-    const result = await this.#leave(leaving, token, fetchNext, { failedReason, fieldsToUpdate: fieldsToUpdate ?? {} })
+    const result = await this.#leave(leaving, token, fetchNext, { failedReason, fieldsToUpdate })
     return { result: result as never, finishedOn: Date.now() }
   }
 
@@ -277,7 +277,7 @@ export class TransitionBackend extends RedisQueueBackend {
   ): Promise<never> {
     const leaving = this.leaving.get(jobId)
     if (!leaving) return super.moveToDelayed(jobId, timestamp, delayMs, token, opts as never) as never
-    const failure = { failedReason: '', fieldsToUpdate: opts.fieldsToUpdate ?? {} }
+    const failure = { failedReason: '', fieldsToUpdate: opts.fieldsToUpdate }
     return (await this.#leave(leaving, token, opts.fetchNext ?? false, failure)) as never
   }
 
@@ -289,7 +289,7 @@ export class TransitionBackend extends RedisQueueBackend {
   ): Promise<void> {
     const leaving = this.leaving.get(jobId)
     if (!leaving) return super.retryJob(jobId, lifo, token, opts as never)
-    await this.#leave(leaving, token, false, { failedReason: '', fieldsToUpdate: opts.fieldsToUpdate ?? {} })
+    await this.#leave(leaving, token, false, { failedReason: '', fieldsToUpdate: opts.fieldsToUpdate })
   }
 
   override async moveJobFromActiveToWait(jobId: string, token = '0'): Promise<never> {
@@ -341,7 +341,8 @@ export class TransitionBackend extends RedisQueueBackend {
     fetchNext: boolean,
     failure?: FailureFields,
   ): [string, unknown[]] {
-    const fieldsToUpdate = failure?.fieldsToUpdate ?? {}
+    // BullMQ takes missing fields, but its scripts fail on none at all.
+    const fieldsToUpdate = failure?.fieldsToUpdate as Record<string, unknown>
     const without = (script: string, args: readonly unknown[]) => args.slice(shippedScript(script).keys)
     switch (end.kind) {
       case 'completed': {

@@ -101,8 +101,9 @@ class AttemptLimits {
   }
 
   #fail(code: 'action_timeout' | 'heartbeat_timeout', message: string): void {
-    this.#attempt.slot.abort(code)
+    // In this order: an action that ends at once when it is told to stop has timed out all the same.
     this.#reject(new AttemptTimeout(code, message))
+    this.#attempt.slot.abort(code)
   }
 
   stop(): void {

@@ -1,0 +1,87 @@
+import { isDeepStrictEqual } from 'node:util'
+import { decide } from '../../src/engine/decide.js'
+import type { CommitDecision, Decision, EngineInput } from '../../src/engine/decision.js'
+import type { HistoryEntry } from '../../src/engine/history.js'
+import { type ReplayedRun, replay } from '../../src/engine/replay.js'
+import type { RunRecord, Timers } from '../../src/engine/run.js'
+import { decideStart, type StartInput } from '../../src/engine/start.js'
+import { isEnded } from '../../src/engine/status.js'
+import { type CompiledProcedure, compileProcedure } from '../../src/procedure/compile.js'
+import { parseProcedure } from '../../src/procedure/validate.js'
+
+/** A procedure from a document, ready to decide with. */
+export function compiled(document: unknown): CompiledProcedure {
+  return compileProcedure(parseProcedure(document).procedure)
+}
+
+/** A run in memory: does with decisions what the scripts do with them, on a clock of the test's. */
+export class MemoryRun {
+  record: RunRecord
+  readonly history: HistoryEntry[] = []
+  now = 1_000
+
+  constructor(
+    readonly procedure: CompiledProcedure,
+    input: Partial<StartInput> = {},
+  ) {
+    const decision = decideStart(procedure, { id: 'r', context: {}, drive: 'auto', ...input })
+    this.record = { ...decision.run, startedAt: this.now, enteredAt: this.now }
+    this.#apply({ ...this.record, timers: {} }, decision)
+  }
+
+  decide(input: EngineInput): Decision {
+    const decision = decide(this.procedure, this.record, input, this.now)
+    if (decision.kind === 'commit') this.#apply(this.record, decision)
+    if (decision.kind === 'retry') {
+      this.record = { ...this.record, seq: this.record.seq + 1 }
+      this.history.push({ ...decision.entry, at: this.now, seq: this.record.seq })
+    }
+    return decision
+  }
+
+  #apply(before: RunRecord, decision: CommitDecision): void {
+    const ends = isEnded(decision.run.status)
+    const { endedAt: _endedAt, ...run } = decision.run
+    this.record = {
+      ...run,
+      startedAt: before.startedAt,
+      timers: this.#timers(before.timers, decision),
+      enteredAt: decision.run.revision === before.revision ? before.enteredAt : this.now,
+      ...(ends && { endedAt: this.now }),
+    }
+    for (const entry of decision.entries) this.history.push({ ...entry, at: this.now, seq: run.seq })
+  }
+
+  #timers(before: Timers, { timers }: CommitDecision): Timers {
+    const at = (old: number | undefined, change: number | null | undefined) =>
+      change === undefined ? old : change === null ? undefined : this.now + change
+    const sleepAt = at(before.sleepAt, timers.sleepMs)
+    const stateAt = at(before.stateAt, timers.stateMs)
+    const runAt = at(before.runAt, timers.runMs)
+    return {
+      ...(sleepAt !== undefined && { sleepAt }),
+      ...(stateAt !== undefined && { stateAt }),
+      ...(runAt !== undefined && { runAt }),
+    }
+  }
+
+  replayed(): ReplayedRun {
+    return replay(this.history)
+  }
+
+  /** The path: every state entered, in order. */
+  get path(): string[] {
+    return this.history
+      .filter((entry) => entry.revision !== undefined && entry.type !== 'discarded')
+      .map((entry) => entry.state!)
+  }
+}
+
+/** The part of a record that its history tells. */
+export function told(run: RunRecord): ReplayedRun {
+  const { id: _i, drive: _d, timeoutMs: _t, jobSeq: _j, timers: _ti, historyFull: _f, ...rest } = run
+  return rest
+}
+
+/** Whether two values are deeply and strictly equal. */
+export const same = isDeepStrictEqual
