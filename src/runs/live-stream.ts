@@ -19,6 +19,8 @@ export interface LiveEvent extends Omit<HistoryEntry, 'context' | 'patch' | 'res
 }
 
 export interface LiveListener {
+  /** Only events of this run; all without it. */
+  readonly runId?: string
   onEvent(event: LiveEvent): void
   /** The reader had lost its connection: events may have been missed. */
   onResumed(): void
@@ -54,7 +56,8 @@ type StreamReply = [key: string, records: [id: string, fields: string[]][]][] | 
 export class LiveStreamReader {
   readonly #client: Redis
   readonly #keys: ShardKeys
-  readonly #listeners = new Set<LiveListener>()
+  /** By run, so that a thousand waits do not each look at every event; those of all runs under ''. */
+  readonly #listeners = new Map<string, Set<LiveListener>>()
   #reader: Redis | undefined
   #starting: Promise<void> | undefined
   #closed = false
@@ -67,13 +70,21 @@ export class LiveStreamReader {
 
   /** Adds a listener and resolves once it misses nothing that is committed from then on. */
   async listen(listener: LiveListener): Promise<() => void> {
-    this.#listeners.add(listener)
+    const key = listener.runId ?? ''
+    const group = this.#listeners.get(key) ?? new Set()
+    this.#listeners.set(key, group.add(listener))
     this.#starting ??= this.#start()
     await this.#starting
     return () => {
-      this.#listeners.delete(listener)
+      const current = this.#listeners.get(key)
+      current?.delete(listener)
+      if (current?.size === 0) this.#listeners.delete(key)
       if (this.#listeners.size === 0) this.#stop()
     }
+  }
+
+  #tell(event: LiveEvent): void {
+    for (const key of ['', event.runId]) for (const listener of [...(this.#listeners.get(key) ?? [])]) listener.onEvent(event)
   }
 
   async #start(): Promise<void> {
@@ -94,7 +105,8 @@ export class LiveStreamReader {
     let cursor = from
     let connections = 0
     reader.on('ready', () => {
-      if (connections++ > 0) for (const listener of [...this.#listeners]) listener.onResumed()
+      if (connections++ === 0) return
+      for (const group of [...this.#listeners.values()]) for (const listener of [...group]) listener.onResumed()
     })
     while (this.#reader === reader) {
       try {
@@ -109,8 +121,7 @@ export class LiveStreamReader {
         )) as StreamReply
         for (const [id, fields] of reply?.[0]?.[1] ?? []) {
           cursor = id
-          const events = parseRecord(id, fields)
-          for (const listener of [...this.#listeners]) for (const event of events) listener.onEvent(event)
+          for (const event of parseRecord(id, fields)) this.#tell(event)
         }
       } catch {
         if (this.#reader === reader) await new Promise((resolve) => setTimeout(resolve, 100))

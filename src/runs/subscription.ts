@@ -48,7 +48,8 @@ export async function* subscribe(
     wake()
   }
   const listened = options.runId === undefined ? streams : [streams[namespace.shardOf(options.runId).keys.index]!]
-  const stops = await Promise.all(listened.map((stream) => stream.listen({ onEvent, onResumed: () => {} })))
+  const ofRun = options.runId === undefined ? {} : { runId: options.runId }
+  const stops = await Promise.all(listened.map((stream) => stream.listen({ ...ofRun, onEvent, onResumed: () => {} })))
   const stop = () => wake()
   const signals = [closed, ...(options.signal ? [options.signal] : [])]
   for (const signal of signals) signal.addEventListener('abort', stop)

@@ -33,8 +33,9 @@ export async function waitForRun(stream: LiveStreamReader, runId: string, option
   }
   const started = Date.now()
   const unlisten = await stream.listen({
+    runId,
     onEvent: (event) => {
-      if (event.runId === runId && event.status !== undefined) nudge()
+      if (event.status !== undefined) nudge()
     },
     onResumed: nudge,
   })

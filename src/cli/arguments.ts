@@ -1,0 +1,59 @@
+import { readFile } from 'node:fs/promises'
+import { InvalidArgumentError } from 'commander'
+import { isJsonObject, type JsonObject } from '../kernel/json.js'
+
+/** A parser of whole numbers from `least` to `most`. What it throws is a fault of usage. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= least && value <= most) return value
+    throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`)
+  }
+}
+
+/** A list of whole numbers, `0,2,3`. */
+export function wholeNumbers(most: number): (text: string) => number[] {
+  const parse = wholeNumber(0, most)
+  return (text) => text.split(',').map((part) => parse(part.trim()))
+}
+
+/** JSON given as text, or as `@FILE`. Throws a fault of usage that says where the text stops being JSON. */
+export async function jsonArgument(option: string, argument: string): Promise<unknown> {
+  const file = argument.startsWith('@') ? argument.slice(1) : undefined
+  let text = argument
+  if (file !== undefined)
+    try {
+      text = await readFile(file, 'utf8')
+    } catch (error) {
+      throw new InvalidArgumentError(`${option}: ${file} cannot be read: ${(error as Error).message}`)
+    }
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    const where = file === undefined ? '; quote it for the shell, or give a file: @context.json' : ''
+    throw new InvalidArgumentError(`${option} is not JSON: ${(error as Error).message}${where}`)
+  }
+}
+
+/** A JSON object given as text, or as `@FILE`. */
+export async function jsonObjectArgument(option: string, argument: string): Promise<JsonObject> {
+  const value = await jsonArgument(option, argument)
+  if (isJsonObject(value)) return value
+  throw new InvalidArgumentError(`${option} is no object; give one such as {"env":"staging"}`)
+}
+
+/** `NAME` or `NAME@VERSION`; the version is `latest` where none is given. */
+export function procedureReference(text: string): { name: string; version: string } {
+  const at = text.lastIndexOf('@')
+  if (at === -1) return { name: text, version: 'latest' }
+  const [name, version] = [text.slice(0, at), text.slice(at + 1)]
+  if (name !== '' && version !== '') return { name, version }
+  throw new InvalidArgumentError('Write NAME or NAME@VERSION.')
+}
+
+/** `NAME@VERSION`, where a version must be said. */
+export function exactVersion(text: string): { name: string; version: string } {
+  const reference = procedureReference(text)
+  if (text.includes('@') && reference.version !== 'latest') return reference
+  throw new InvalidArgumentError('Write NAME@VERSION, e.g. deploy_workflow@1.0.')
+}

@@ -1,0 +1,59 @@
+import { CommanderError } from 'commander'
+import { type ErrorCode, type Issue, ProcessionError } from '../kernel/errors.js'
+import { EXIT } from './exit-codes.js'
+import type { Output } from './output.js'
+import { printable } from './printable.js'
+
+interface Failure {
+  readonly code: ErrorCode | 'usage' | 'internal'
+  readonly message: string
+  readonly exitCode: number
+  readonly issues?: readonly Issue[]
+  readonly stack?: string | undefined
+}
+
+/** What an error thrown by a command means; undefined for one that says that help or the version was shown. */
+function failureOf(error: unknown): Failure | undefined {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return undefined
+    // Help shown for want of a command is its own message.
+    const message = error.code === 'commander.help' ? '' : error.message.replace(/^error: /, '')
+    return { code: 'usage', message, exitCode: EXIT.usage }
+  }
+  if (error instanceof ProcessionError) {
+    const { code, message, issues } = error
+    return {
+      code,
+      message,
+      exitCode: code === 'wait_timeout' ? EXIT.waitTimeout : EXIT.error,
+      ...(issues.length > 0 && { issues }),
+    }
+  }
+  const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined }
+  return { code: 'internal', message, stack, exitCode: EXIT.error }
+}
+
+/**
+ * Tells of an error: on stderr as `error: …` with its code, or with `--json` as the one document on stdout.
+ * Returns the exit code. An error that is none of the catalogue is a bug of ours, and comes with its stack.
+ */
+export function reportFailure(output: Output, error: unknown): number {
+  const failure = failureOf(error)
+  if (!failure) return EXIT.done
+  const { code, message, issues, stack, exitCode } = failure
+  if (output.json) {
+    output.show({ error: { code, message, ...(issues && { issues }) } }, () => [])
+    return exitCode
+  }
+  const paint = output.errorPaint
+  if (message !== '')
+    output.note(`${paint.red('error:')} ${message}${code === 'usage' ? '' : ` ${paint.dim(`[${code}]`)}`}`)
+  for (const issue of issues ?? []) output.note(`  ${issueText(issue)}`)
+  if (code === 'internal' && stack) output.note(paint.dim(stack.split('\n').slice(1).join('\n')))
+  return exitCode
+}
+
+/** A located fault on one line. */
+export function issueText({ path, code, message }: Issue): string {
+  return printable(`${path === '' ? '' : `${path}: `}${message} [${code}]`)
+}

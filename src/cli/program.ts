@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { Cli } from './cli.js'
+import { addCancelCommand } from './commands/cancel.js'
+import { addDemoCommand } from './commands/demo.js'
+import { addHistoryCommand } from './commands/history.js'
+import { addProceduresCommand } from './commands/procedures.js'
+import { addRegisterCommand } from './commands/register.js'
+import { addResetCommand } from './commands/reset.js'
+import { addRunsCommand } from './commands/runs.js'
+import { addSendCommand } from './commands/send.js'
+import { addStartCommand } from './commands/start.js'
+import { addStateCommand } from './commands/state.js'
+import { addValidateCommand } from './commands/validate.js'
+import { addWatchCommand } from './commands/watch.js'
+import { addWorkerCommand } from './commands/worker.js'
+import { reportFailure } from './failure.js'
+import { Output } from './output.js'
+import { addSettings } from './settings.js'
+
+const GROUPS = [
+  ['Procedures:', [addValidateCommand, addRegisterCommand, addProceduresCommand]],
+  ['Runs:', [addStartCommand, addSendCommand, addCancelCommand, addResetCommand]],
+  ['Looking:', [addStateCommand, addHistoryCommand, addWatchCommand, addRunsCommand]],
+  ['Processes:', [addWorkerCommand, addDemoCommand]],
+] as const
+
+const AFTER_HELP = `
+Results go to stdout, everything else to stderr; with --json the result is one JSON document.
+Exit codes: 0 done, 1 error, 2 usage, 3 the run ended otherwise than completed, 4 wait timeout.
+
+Try it:
+  procession demo
+  procession register examples/deploy.json
+  procession worker --actions examples/actions.mjs
+  procession start deploy_workflow --context '{"env":"staging"}' --wait`
+
+/** The version of the package that this file belongs to. */
+function packageVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}
+
+function makeProgram(output: Output): { program: Command; cli: Cli } {
+  const program = new Command('procession')
+    .description('Durable procedures: state machines as JSON, run on BullMQ and Redis.')
+    .version(packageVersion(), '--version', 'show the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .exitOverride()
+    // Errors are told in one place, failure.ts.
+    .configureOutput({ outputError: () => {} })
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', AFTER_HELP)
+    .option('--json', 'print one JSON document on stdout')
+  addSettings(program)
+  const cli = new Cli(program, output)
+  for (const [heading, adders] of GROUPS) {
+    program.commandsGroup(heading)
+    for (const add of adders) add(program, cli)
+  }
+  program.commandsGroup('Help:')
+  return { program, cli }
+}
+
+/** Runs the command line and returns its exit code. `args` are those behind the command's own name. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  const output = new Output()
+  // Known before parsing, which may fail: a fault of usage is told as JSON too.
+  output.json = args.includes('--json')
+  const { program, cli } = makeProgram(output)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return cli.exitCode
+  } catch (error) {
+    return reportFailure(output, error)
+  }
+}
