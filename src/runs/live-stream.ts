@@ -84,7 +84,8 @@ export class LiveStreamReader {
   }
 
   #tell(event: LiveEvent): void {
-    for (const key of ['', event.runId]) for (const listener of [...(this.#listeners.get(key) ?? [])]) listener.onEvent(event)
+    for (const key of ['', event.runId])
+      for (const listener of [...(this.#listeners.get(key) ?? [])]) listener.onEvent(event)
   }
 
   async #start(): Promise<void> {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Redis, RedisOptions } from 'ioredis'
 import type { IgnoredReason } from '../engine/decision.js'
 import { decideStart } from '../engine/start.js'
@@ -59,6 +60,7 @@ export class ProceduralStore {
   readonly #closed = new AbortController()
 
   private constructor(connection: RedisConnection, namespace: Namespace) {
+    setMaxListeners(0, this.#closed.signal) // one for every wait
     this.#connection = connection
     this.#namespace = namespace
     this.#registry = new Registry(connection.client, namespace.keys, namespace.shards.length)
