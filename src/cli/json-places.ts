@@ -1,8 +1,9 @@
 import { formatPath } from '../procedure/fault-list.js'
 import { lineAndColumn } from '../procedure/json-text.js'
 
-/** Where a value of a JSON text stands: offsets in UTF-16 units, those of its key where it has one. */
+/** Where a value of a JSON text stands: offsets in UTF-16 units. */
 export interface JsonPlace {
+  /** Of the value's key; of the value where it has none. */
   readonly at: number
   /** Of the value itself, and the first offset behind it. */
   readonly start: number
@@ -12,7 +13,7 @@ export interface JsonPlace {
 /** The place of every value of a text that parses, by its path as faults write it; of a key given twice the second. */
 export function placesInJson(text: string): Map<string, JsonPlace> {
   const walk = new JsonWalk(text)
-  walk.value([], 0)
+  walk.value([])
   return walk.places
 }
 
@@ -46,31 +47,31 @@ class JsonWalk {
     this.#text = text
   }
 
-  value(path: readonly PropertyKey[], at: number): void {
+  value(path: readonly PropertyKey[], keyAt?: number): void {
     this.#skip(SPACE)
     const start = this.#at
     const char = this.#text[start]
     if (char === '{') this.#members(path)
     else if (char === '[') this.#items(path)
     else this.#skip(char === '"' ? STRING : SCALAR)
-    this.places.set(formatPath(path), { at: path.length === 0 || at === 0 ? start : at, start, end: this.#at })
+    this.places.set(formatPath(path), { at: keyAt ?? start, start, end: this.#at })
     this.#skip(SPACE)
   }
 
   #members(path: readonly PropertyKey[]): void {
     for (this.#open(); !this.#closes('}'); ) {
-      const at = this.#at
+      const keyAt = this.#at
       this.#skip(STRING)
-      const key: string = JSON.parse(this.#text.slice(at, this.#at))
+      const key: string = JSON.parse(this.#text.slice(keyAt, this.#at))
       this.#skip(SPACE)
       this.#at++
-      this.value([...path, key], at)
+      this.value([...path, key], keyAt)
     }
   }
 
   #items(path: readonly PropertyKey[]): void {
     this.#open()
-    for (let index = 0; !this.#closes(']'); index++) this.value([...path, index], this.#at)
+    for (let index = 0; !this.#closes(']'); index++) this.value([...path, index])
   }
 
   #open(): void {

@@ -1,0 +1,27 @@
+import type { Command } from 'commander'
+import type { Cli } from '../cli.js'
+import { wholeHistory } from '../follow-run.js'
+import { Timeline } from '../timeline.js'
+
+/** `history RUN`: everything that was committed to a run. */
+export function addHistoryCommand(program: Command, cli: Cli): void {
+  program
+    .command('history')
+    .description('show everything that was committed to a run, oldest first')
+    .argument('<run>', 'id of the run')
+    .action((runId: string) =>
+      cli.withStore(async (store) => {
+        const items = await wholeHistory(store, runId)
+        cli.output.show({ items }, () => {
+          const states = items.map(({ state, from }) => state ?? from ?? '')
+          const timeline = new Timeline({ ...display(cli), states })
+          return items.map((entry) => timeline.line(entry))
+        })
+      }),
+    )
+}
+
+/** How timelines are shown on stdout. */
+export function display({ output }: Cli): { paint: Cli['output']['paint']; width: number | undefined } {
+  return { paint: output.paint, width: output.width }
+}

@@ -1,0 +1,113 @@
+import { readFile } from 'node:fs/promises'
+import { text as readText } from 'node:stream/consumers'
+import { type Issue, ProcessionError } from '../kernel/errors.js'
+import { jsonTextDepth } from '../kernel/json.js'
+import { LIMITS } from '../kernel/limits.js'
+import type { Procedure } from '../procedure/definition.js'
+import { lineAndColumn, scanJsonText } from '../procedure/json-text.js'
+import { parseProcedureText } from '../procedure/validate.js'
+import { type JsonPlace, lineOf, placesInJson } from './json-places.js'
+
+/** A fault or warning with the line that it stands on, from 1. */
+export type LocatedIssue = Issue & { readonly file: string; readonly line: number }
+
+/** One procedure of a file, checked. */
+export interface ProcedureInFile {
+  readonly file: string
+  /** Position in a file that holds a list. */
+  readonly index?: number
+  /** As far as they can be told. */
+  readonly name?: string
+  readonly version?: string
+  /** Missing when there are faults. */
+  readonly procedure?: Procedure
+  readonly faults: readonly LocatedIssue[]
+  readonly warnings: readonly LocatedIssue[]
+}
+
+/** Reads procedures: a file holds one, or a list of them; `-` is stdin. Throws `invalid_argument` for an unreadable file. */
+export async function readProcedureFiles(files: readonly string[]): Promise<ProcedureInFile[]> {
+  const procedures: ProcedureInFile[] = []
+  for (const file of files) {
+    const name = file === '-' ? '(stdin)' : file
+    procedures.push(...checkText(name, withoutMark(await readSource(file))))
+  }
+  return procedures
+}
+
+async function readSource(file: string): Promise<string> {
+  try {
+    return file === '-' ? await readText(process.stdin) : await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new ProcessionError('invalid_argument', `${file} cannot be read: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text
+}
+
+function checkText(file: string, text: string): ProcedureInFile[] {
+  const isList = /^\s*\[/.test(text) && jsonTextDepth(text) <= LIMITS.jsonDepth + 1
+  if (!isList) return [checkProcedure({ file, text, start: 0, end: text.length })]
+  const { fault } = scanJsonText(text)
+  if (fault) {
+    const { line, column } = lineAndColumn(text, fault.offset)
+    const message = `line ${line}, column ${column}: ${fault.problem}; correct the JSON there`
+    return [{ file, faults: [{ path: '', code: 'invalid_json', message, file, line }], warnings: [] }]
+  }
+  const places = placesInJson(text)
+  const items: ProcedureInFile[] = []
+  for (let place = places.get('[0]'); place; place = places.get(`[${items.length}]`))
+    items.push(checkProcedure({ file, text, start: place.start, end: place.end }, items.length))
+  return items
+}
+
+/** A stretch of a file's text that holds one procedure. */
+interface Stretch {
+  readonly file: string
+  readonly text: string
+  readonly start: number
+  readonly end: number
+}
+
+function checkProcedure(stretch: Stretch, index?: number): ProcedureInFile {
+  const { file } = stretch
+  const own = stretch.text.slice(stretch.start, stretch.end)
+  const where = { file, ...(index !== undefined && { index }) }
+  try {
+    const { procedure, warnings } = parseProcedureText(own)
+    const { name, version } = procedure
+    return { ...where, name, version, procedure, faults: [], warnings: locate(stretch, own, warnings) }
+  } catch (error) {
+    if (!(error instanceof ProcessionError)) throw error
+    return { ...where, ...nameIn(own), faults: locate(stretch, own, error.issues), warnings: [] }
+  }
+}
+
+function locate({ file, text, start }: Stretch, own: string, issues: readonly Issue[]): LocatedIssue[] {
+  if (issues.length === 0) return []
+  const before = lineAndColumn(text, start).line - 1
+  let places: Map<string, JsonPlace> | undefined
+  return issues.map((issue) => {
+    const told = /^line (\d+),/.exec(issue.message)?.[1]
+    if (issue.code === 'invalid_json' && told) return { ...issue, file, line: before + Number(told) }
+    // Without a path it is the whole text that is refused, perhaps for being too deep or too long to walk.
+    if (issue.path === '') return { ...issue, file, line: before + 1 }
+    places ??= placesInJson(own)
+    return { ...issue, file, line: before + lineOf(own, places, issue.path) }
+  })
+}
+
+/** Name and version of a document that has faults, where it gives them as texts. */
+function nameIn(text: string): { name?: string; version?: string } {
+  try {
+    const { name, version } = JSON.parse(text) as Record<string, unknown>
+    return {
+      ...(typeof name === 'string' && { name }),
+      ...(typeof version === 'string' && { version }),
+    }
+  } catch {
+    return {}
+  }
+}

@@ -1,0 +1,51 @@
+import { connectRedis } from '../../redis/connection.js'
+import { EXIT } from '../exit-codes.js'
+import { END_SIGNALS } from '../interrupt.js'
+import { duration } from '../times.js'
+import { Fleet, howItEnded } from './fleet.js'
+import { argumentsLine, type WorkerArguments } from './worker-arguments.js'
+
+/**
+ * Runs `workers` worker processes until told to end, starting those again that die. Resolves with the exit code: 0 when all
+ * have drained, 1 when workers keep dying at their start, 130 after a second signal. Throws `redis_unavailable` within 3 s.
+ */
+export async function launchFleet(args: WorkerArguments, workers: number): Promise<number> {
+  const say = (line: string) => process.stderr.write(`fleet ${process.pid} ${line}\n`)
+  // A Redis that cannot be used is better told once than by every worker, again and again.
+  await (await connectRedis(args.redisUrl, { role: 'producer' })).close()
+  const fleet = new Fleet({
+    workers,
+    args: argumentsLine(args),
+    env: { ...process.env, REDIS_URL: args.redisUrl },
+    stderr: 'inherit',
+    drainTimeoutMs: args.drainTimeout,
+  })
+  fleet.on('died', (death, deaths) => {
+    const again = duration(death.restartInMs)
+    say(`worker ${death.pid} died (${howItEnded(death)}); deaths so far: ${deaths}; another starts in ${again}`)
+  })
+  return new Promise((resolve) => {
+    let ending = false
+    const end = async (signal: NodeJS.Signals) => {
+      if (ending) {
+        fleet.kill(signal)
+        resolve(EXIT.interrupted)
+        return
+      }
+      ending = true
+      say(`${signal}: telling ${fleet.pids.length} workers to drain`)
+      const clean = await fleet.stop(signal)
+      say('has ended')
+      resolve(clean ? EXIT.done : EXIT.error)
+    }
+    for (const signal of END_SIGNALS) process.on(signal, () => void end(signal))
+    // A launcher may itself be a child, whose parent is gone.
+    process.on('disconnect', () => void end('SIGTERM'))
+    fleet.once('hopeless', (reason) => {
+      process.stderr.write(`error: the fleet gives up: ${reason}\n`)
+      resolve(EXIT.error)
+    })
+    fleet.once('complete', () => say(`ready: ${workers} workers`))
+    fleet.start()
+  })
+}

@@ -1,0 +1,83 @@
+import { type Command, Option } from 'commander'
+import { z } from 'zod'
+import { LIMITS } from '../../kernel/limits.js'
+import { wholeNumber, wholeNumbers } from '../arguments.js'
+import { redisUrl, settingsOf } from '../settings.js'
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+const DRAIN_MS = 30_000
+const MAX_WORKERS = 256
+
+const schema = z.object({
+  actions: z.array(z.string()).default([]),
+  concurrency: z.int().optional(),
+  shards: z.array(z.int()).optional(),
+  lockDuration: z.int().optional(),
+  stalledInterval: z.int().optional(),
+  drainTimeout: z.int().default(DRAIN_MS),
+  logLevel: z.enum(LOG_LEVELS).default('info'),
+})
+
+/** What one worker process is told. */
+export type WorkerArguments = z.infer<typeof schema> & {
+  readonly redisUrl: string
+  readonly prefix?: string | undefined
+  readonly allowUnsafeRedis: boolean
+}
+
+/** Adds the options of a worker process to a command. */
+export function addWorkerOptions(command: Command): Command {
+  const milliseconds = wholeNumber(1, LIMITS.durationMs)
+  return command
+    .option('--actions <file>', 'module with the functions of "function" actions; may be given several times', collect)
+    .option('--concurrency <n>', 'parallel actions of one process (default: 50)', wholeNumber(1, LIMITS.concurrency))
+    .option('--shards <list>', 'shards to serve, e.g. 0,1 (default: all)', wholeNumbers(LIMITS.shards - 1))
+    .option('--lock-duration <ms>', "a dead worker's actions are repeated after it (default: 30000)", milliseconds)
+    .option('--stalled-interval <ms>', 'how often to look for them (default: half of it)', milliseconds)
+    .option(
+      '--drain-timeout <ms>',
+      `at the end, how long actions may go on before they are given back (default: ${DRAIN_MS})`,
+      wholeNumber(0, LIMITS.durationMs),
+    )
+    .addOption(new Option('--log-level <level>', 'what goes to stderr (default: "info")').choices(LOG_LEVELS))
+}
+
+/** Adds how many processes to run. */
+export function addWorkersOption(command: Command): Command {
+  return command.option(
+    '--workers <n>',
+    'worker processes; one that dies is started again (default: 1, in this process)',
+    wholeNumber(1, MAX_WORKERS),
+  )
+}
+
+function collect(file: string, files: readonly string[] = []): string[] {
+  return [...files, file]
+}
+
+/** What a command line with {@link addWorkerOptions} says. Throws `redis_not_found`. */
+export async function workerArguments(command: Command): Promise<WorkerArguments> {
+  const settings = settingsOf(command)
+  return {
+    ...schema.parse(command.opts()),
+    redisUrl: await redisUrl(settings),
+    prefix: settings.prefix,
+    allowUnsafeRedis: settings.allowUnsafeRedis,
+  }
+}
+
+/** The command line that says the same, but for the Redis: its URL may hold a password, which `ps` would show. */
+export function argumentsLine(args: WorkerArguments): string[] {
+  const values: [name: string, value: string | number | undefined][] = [
+    ...args.actions.map((file): [string, string] => ['--actions', file]),
+    ['--prefix', args.prefix],
+    ['--concurrency', args.concurrency],
+    ['--shards', args.shards?.join(',')],
+    ['--lock-duration', args.lockDuration],
+    ['--stalled-interval', args.stalledInterval],
+    ['--drain-timeout', args.drainTimeout],
+    ['--log-level', args.logLevel],
+  ]
+  const given = values.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]))
+  return args.allowUnsafeRedis ? [...given, '--allow-unsafe-redis'] : given
+}
