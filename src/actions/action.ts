@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../kernel/json.js'
+import type { Json } from '../kernel/json.js'
 
 /** Where actions and workers write. A pino logger fits; so does console with a small wrapper. */
 export interface Logger {
@@ -30,10 +30,11 @@ export interface ActionInfo {
  * An action: an object that it returns is shallow-merged into the context and `success` is emitted; `emit(event, patch)`
  * emits another event; anything else is kept in the history. What it throws is a failed attempt.
  */
-export type ActionFunction = (context: JsonObject, args: unknown, info: ActionInfo) => unknown
+// biome-ignore lint/suspicious/noExplicitAny: an action declares the context and arguments it is written for; JSON arrives.
+export type ActionFunction = (context: any, args: any, info: ActionInfo) => unknown
 
 /** Functions by module and name, as `{module, function}` in a definition finds them. */
-export type ActionModules = Readonly<Record<string, Readonly<Record<string, unknown>>>>
+export type ActionModules = Readonly<Record<string, Readonly<Record<string, ActionFunction>>>>
 
 /** What {@link emit} returns. */
 export class Emission {

@@ -4,8 +4,20 @@ import { EXIT } from './exit-codes.js'
 import type { Output } from './output.js'
 import { printable } from './printable.js'
 
+/** What can go wrong with a command and with no call of the API, so that the catalogue of errors does not have it. */
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure'
+
+  constructor(
+    readonly code: 'workers_failed' | 'demo_timeout',
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
 interface Failure {
-  readonly code: ErrorCode | 'usage' | 'internal'
+  readonly code: ErrorCode | CommandFailure['code'] | 'usage' | 'internal'
   readonly message: string
   readonly exitCode: number
   readonly issues?: readonly Issue[]
@@ -29,6 +41,7 @@ function failureOf(error: unknown): Failure | undefined {
       ...(issues.length > 0 && { issues }),
     }
   }
+  if (error instanceof CommandFailure) return { code: error.code, message: error.message, exitCode: EXIT.error }
   const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined }
   return { code: 'internal', message, stack, exitCode: EXIT.error }
 }

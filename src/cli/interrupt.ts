@@ -6,8 +6,6 @@ export const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** The wish that a command without an end of its own, or with much to clear away, may end. */
 export interface Interrupt {
   readonly signal: AbortSignal
-  /** Whether a signal was the reason, and not that nobody reads the output any more. */
-  readonly bySignal: () => boolean
   /** Gives the signals back their usual effect. */
   release(): void
 }
@@ -28,7 +26,6 @@ export function interruptible(...others: AbortSignal[]): Interrupt {
   for (const other of others) other.addEventListener('abort', onOther)
   return {
     signal: controller.signal,
-    bySignal: () => signals > 0,
     release() {
       for (const signal of END_SIGNALS) process.off(signal, onSignal)
       for (const other of others) other.removeEventListener('abort', onOther)

@@ -46,7 +46,6 @@ function makeProgram(output: Output): { program: Command; cli: Cli } {
     .description('Durable procedures: state machines as JSON, run on BullMQ and Redis.')
     .version(packageVersion(), '--version', 'show the version')
     .helpOption('-h, --help', 'show help')
-    .helpCommand('help [command]', 'show help for a command')
     .exitOverride()
     // Errors are told in one place, failure.ts.
     .configureOutput({ outputError: () => {} })
@@ -59,7 +58,7 @@ function makeProgram(output: Output): { program: Command; cli: Cli } {
     program.commandsGroup(heading)
     for (const add of adders) add(program, cli)
   }
-  program.commandsGroup('Help:')
+  program.commandsGroup('Help:').helpCommand('help [command]', 'show help for a command')
   return { program, cli }
 }
 

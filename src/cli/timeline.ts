@@ -35,7 +35,8 @@ export interface TimelineOptions {
 /** Writes history entries and live events as lines: when, how long after the one before, where, what. */
 export class Timeline {
   readonly #options: TimelineOptions
-  readonly #previous = new Map<string, number>()
+  /** The last entry of each run. */
+  readonly #previous = new Map<string, HistoryEntry | LiveEvent>()
   #stateColumns = LEAST_STATE
   #whatColumns = LEAST_WHAT
   #runColumns = 0
@@ -48,14 +49,16 @@ export class Timeline {
   /** The line of an entry; `runId` where lines of several runs mix. */
   line(entry: HistoryEntry | LiveEvent, runId = ''): string {
     const { paint, width, showRun, indent = '' } = this.#options
-    const row = rowOf(entry)
+    const previous = this.#previous.get(runId)
+    this.#previous.set(runId, entry)
+    const row = rowOf(entry, previous?.error)
     const state = printable(row.state)
     const what = printable(row.what)
     this.#stateColumns = Math.max(this.#stateColumns, columnsOf(state))
     this.#whatColumns = Math.max(this.#whatColumns, columnsOf(what))
     if (showRun) this.#runColumns = Math.max(this.#runColumns, columnsOf(runId))
     const status = entry.status !== undefined && entry.status !== 'running' ? entry.status : undefined
-    const head = `${indent}${timeOfDay(entry.at)} ${this.#since(runId, entry.at).padStart(8)}`
+    const head = `${indent}${timeOfDay(entry.at)} ${(previous ? `+${duration(entry.at - previous.at)}` : '').padStart(8)}`
     const fixed = columnsOf(head) + this.#runColumns + this.#stateColumns + this.#whatColumns + 4 * GAP.length
     const left = width === undefined ? undefined : Math.max(0, width - fixed - (status ? status.length + 2 : 0))
     const detail = cutTo(printable(row.detail), left)
@@ -69,25 +72,20 @@ export class Timeline {
     ]
     return columns.join(GAP).trimEnd()
   }
-
-  #since(runId: string, at: number): string {
-    const previous = this.#previous.get(runId)
-    this.#previous.set(runId, at)
-    return previous === undefined ? '' : `+${duration(at - previous)}`
-  }
 }
 
-function errorText({ code, message }: RunError): string {
-  return `${code}: ${message}`
+function errorText({ code, message }: RunError, told?: RunError): string {
+  return code === told?.code && message === told.message ? code : `${code}: ${message}`
 }
 
-function rowOf(entry: HistoryEntry | LiveEvent): TimelineRow {
+/** `told`: the error of the line before, whose message need not be read again. */
+function rowOf(entry: HistoryEntry | LiveEvent, told: RunError | undefined): TimelineRow {
   const full: Partial<HistoryEntry> = entry
   const state = entry.state ?? entry.from ?? ''
   const merged = full.context ?? full.patch
   const details = [
     ...(entry.type === 'started' ? [`${entry.procedure}@${entry.version}`] : []),
-    ...(entry.error && entry.type !== 'attempt_failed' ? [errorText(entry.error)] : []),
+    ...(entry.error && entry.type !== 'attempt_failed' ? [errorText(entry.error, told)] : []),
     ...(merged && Object.keys(merged).length > 0 ? [compactJson(merged)] : []),
     ...(full.result === undefined ? [] : [`result ${compactJson(full.result)}`]),
     ...(entry.reason === undefined ? [] : [entry.reason]),
@@ -115,7 +113,7 @@ function whatOf(entry: HistoryEntry | LiveEvent): string {
 /** What is said only of entries of one type. */
 function kindDetails({ type, blocked, error, retryInMs }: Partial<HistoryEntry>): string[] {
   if (type === 'attempt_failed') {
-    const next = retryInMs === undefined ? 'the last attempt' : `again in ${duration(retryInMs)}`
+    const next = retryInMs === undefined ? 'not repeated' : `again in ${duration(retryInMs)}`
     return [`${error ? errorText(error) : 'failed'}; ${next}`]
   }
   if (type === 'discarded') return ['result discarded']

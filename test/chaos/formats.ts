@@ -110,7 +110,9 @@ export type Entry = z.infer<typeof entrySchema>
 const actionSchema = z.looseObject({ type: z.string().optional() }).nullish()
 const stateSchema = z.looseObject({
   action: actionSchema,
-  transitions: z.array(z.looseObject({ event: z.string(), target: z.string(), guard: z.unknown() })).default([]),
+  transitions: z
+    .array(z.looseObject({ event: z.string(), target: z.string(), guard: z.unknown().optional() }))
+    .default([]),
   retry: z.looseObject({ max_retries: z.int().optional() }).optional(),
   outcome: z.string().optional(),
 })

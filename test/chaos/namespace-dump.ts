@@ -1,5 +1,5 @@
 /** Reads everything that a namespace holds, raw, so that the checks work on one picture and not on a moving one. */
-import type { Redis } from 'ioredis'
+import type { ChainableCommander, Redis } from 'ioredis'
 import { queueName, shardTag } from './formats.js'
 
 const BATCH = 500
@@ -71,14 +71,14 @@ async function dumpShard(client: Redis, prefix: string, index: number): Promise<
   const tag = shardTag(prefix, index)
   const names = sortKeys(await keysUnder(client, `${tag}:`), `${tag}:`, `${tag}:${queueName(index)}:`)
   const [runs, histories] = await Promise.all([
-    readAll(client, names.runs, (key) => ['hgetall', key]),
-    readAll(client, names.histories, (key) => ['lrange', key, '0', '-1']),
+    readAll<Record<string, string>>(client, names.runs, (pipeline, key) => pipeline.hgetall(key)),
+    readAll<string[]>(client, names.histories, (pipeline, key) => pipeline.lrange(key, 0, -1)),
   ])
   return {
     index,
     tag,
-    runs: runs as ReadonlyMap<string, Record<string, string>>,
-    histories: histories as ReadonlyMap<string, string[]>,
+    runs,
+    histories,
     attachments: names.attachments,
     due: await readScored(client, `${tag}:due`),
     byStatus: await readIndexes(client, names.byStatus),
@@ -166,7 +166,8 @@ async function dumpQueue(client: Redis, keyPrefix: string, names: KeyNames): Pro
 }
 
 async function readScored(client: Redis, key: string): Promise<Scored> {
-  const flat = await client.zrange(key, 0, -1, 'WITHSCORES')
+  // Pairs or one flat list, by the protocol that the client speaks.
+  const flat = (await client.zrange(key, 0, '-1', 'WITHSCORES')).flat()
   const scored = new Map<string, number>()
   for (let i = 0; i < flat.length; i += 2) scored.set(flat[i]!, Number(flat[i + 1]))
   return scored
@@ -179,20 +180,22 @@ async function readIndexes(client: Redis, keys: ReadonlyMap<string, string>): Pr
 }
 
 /** Reads many keys by one command each, in pipelines. */
-async function readAll(
+async function readAll<Value>(
   client: Redis,
   keys: ReadonlyMap<string, string>,
-  command: (key: string) => [string, ...string[]],
-): Promise<Map<string, unknown>> {
+  read: (pipeline: ChainableCommander, key: string) => unknown,
+): Promise<Map<string, Value>> {
   const all = [...keys]
-  const values = new Map<string, unknown>()
+  const values = new Map<string, Value>()
   for (let start = 0; start < all.length; start += BATCH) {
     const part = all.slice(start, start + BATCH)
-    const replies = await client.pipeline(part.map(([, key]) => command(key))).exec()
+    const pipeline = client.pipeline()
+    for (const [, key] of part) read(pipeline, key)
+    const replies = (await pipeline.exec()) ?? []
     part.forEach(([id, key], i) => {
-      const [error, value] = replies![i]!
+      const [error, value] = replies[i]!
       if (error) throw new Error(`${key} cannot be read: ${error.message}`)
-      values.set(id, value)
+      values.set(id, value as Value)
     })
   }
   return values

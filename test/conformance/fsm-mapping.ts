@@ -5,7 +5,7 @@ import type { FsmCase, ScriptedResult } from './fsm-case.js'
 const DEFAULT_BACKOFF_MS = 1_000
 /** Nominal times run fifty times as fast, unless that makes the shortest of them shorter than this. */
 const FASTEST = 0.02
-const SHORTEST_REAL_MS = 20
+const SHORTEST_REAL_MS = 50
 
 type Scale = (nominalMs: number) => number
 

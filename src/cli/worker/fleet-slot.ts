@@ -131,7 +131,7 @@ export class FleetSlot {
     this.#process?.kill(signal)
   }
 
-  /** Starts no process any more, and signals the one there is. Resolves when that has exited: whether with code 0. */
+  /** Starts no process any more, and signals the one there is. Resolves when that has exited: whether in order. */
   async stop(signal: NodeJS.Signals): Promise<boolean> {
     clearTimeout(this.#restart)
     const child = this.#process
@@ -139,7 +139,8 @@ export class FleetSlot {
     if (!child) return true
     const exited = once(child, 'exit')
     child.kill(signal)
-    const [code] = await exited
-    return code === 0
+    const [code, by] = (await exited) as [number | null, NodeJS.Signals | null]
+    // One that was still loading has no handler yet, and nothing to drain.
+    return code === 0 || (by === signal && this.#readyAt === undefined)
   }
 }

@@ -4,6 +4,7 @@ import { END_SIGNALS } from '../interrupt.js'
 import { duration } from '../times.js'
 import { Fleet, howItEnded } from './fleet.js'
 import { argumentsLine, type WorkerArguments } from './worker-arguments.js'
+import { tellLauncher } from './worker-messages.js'
 
 /**
  * Runs `workers` worker processes until told to end, starting those again that die. Resolves with the exit code: 0 when all
@@ -24,28 +25,34 @@ export async function launchFleet(args: WorkerArguments, workers: number): Promi
     const again = duration(death.restartInMs)
     say(`worker ${death.pid} died (${howItEnded(death)}); deaths so far: ${deaths}; another starts in ${again}`)
   })
+  fleet.once('complete', () => {
+    say(`ready: ${workers} workers`)
+    void tellLauncher({ type: 'ready' })
+  })
   return new Promise((resolve) => {
     let ending = false
-    const end = async (signal: NodeJS.Signals) => {
-      if (ending) {
-        fleet.kill(signal)
-        resolve(EXIT.interrupted)
-        return
-      }
+    const end = async (why: string, signal: NodeJS.Signals) => {
       ending = true
-      say(`${signal}: telling ${fleet.pids.length} workers to drain`)
+      say(`${why}: telling ${fleet.pids.length} workers to drain`)
       const clean = await fleet.stop(signal)
       say('has ended')
       resolve(clean ? EXIT.done : EXIT.error)
     }
-    for (const signal of END_SIGNALS) process.on(signal, () => void end(signal))
-    // A launcher may itself be a child, whose parent is gone.
-    process.on('disconnect', () => void end('SIGTERM'))
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (!ending) return void end(signal, signal)
+      fleet.kill(signal)
+      resolve(EXIT.interrupted)
+    }
+    const onParentGone = () => {
+      if (!ending) void end('its own launcher is gone', 'SIGTERM')
+    }
+    for (const signal of END_SIGNALS) process.on(signal, onSignal)
+    process.on('disconnect', onParentGone)
     fleet.once('hopeless', (reason) => {
       process.stderr.write(`error: the fleet gives up: ${reason}\n`)
       resolve(EXIT.error)
     })
-    fleet.once('complete', () => say(`ready: ${workers} workers`))
     fleet.start()
+    if (process.connected === false) onParentGone()
   })
 }

@@ -33,7 +33,6 @@ const TROUBLE_EVERY_MS = 10_000
  */
 export async function serveWorker(args: WorkerArguments): Promise<number> {
   const say = (line: string) => process.stderr.write(`worker ${process.pid} ${line}\n`)
-  process.stderr.on('error', () => {}) // its reader may be gone, with the launcher
   const end = wishToEnd()
   const actions = await loadActions(args.actions)
   const worker = makeWorker(args, actions)
@@ -59,7 +58,10 @@ function wishToEnd(): Promise<string> {
         if (signals++ > 0) process.exit(EXIT.interrupted)
         resolve(signal)
       })
-    process.on('disconnect', () => resolve('its launcher is gone'))
+    const launcherGone = () => resolve('its launcher is gone')
+    process.on('disconnect', launcherGone)
+    // Undefined without a channel; false when it was closed before anybody could listen.
+    if (process.connected === false) launcherGone()
   })
 }
 

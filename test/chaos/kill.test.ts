@@ -1,0 +1,51 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { type ChaosResult, runChaos } from './chaos.js'
+
+/** CHAOS_SEED repeats the kills and failures of an earlier test; the moments at which they strike are never the same. */
+const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000)
+
+describe(`500 runs of 5 states on two workers, one killed about every second (seed ${seed})`, () => {
+  let result: ChaosResult
+
+  beforeAll(async () => {
+    result = await runChaos({
+      seed,
+      procedures: 500,
+      states: 5,
+      workers: 2,
+      concurrency: 6,
+      lockDurationMs: 1_500,
+      stalledIntervalMs: 1_000,
+      kills: Infinity,
+      killEveryMs: 1_000,
+      redisKills: 0,
+      workMs: 40,
+    })
+    process.stdout.write(`chaos seed ${seed}: ${JSON.stringify(result)}\n`)
+  }, 180_000)
+
+  test('at least three kills struck an action in the middle', () => {
+    expect(result.killsInFlight).toBeGreaterThanOrEqual(3)
+    expect(result.actionsRerun).toBeGreaterThanOrEqual(3)
+  })
+
+  test('nothing was lost, doubled, reordered, stuck or left behind', () => {
+    const { lost, doubled, reordered, stuck, orphanKeys, problems } = result
+    expect({ lost, doubled, reordered, stuck, orphanKeys, problems }).toStrictEqual({
+      lost: 0,
+      doubled: 0,
+      reordered: 0,
+      stuck: 0,
+      orphanKeys: 0,
+      problems: [],
+    })
+  })
+
+  test('every history and context is exactly the planned one', () => {
+    expect(result.inexact).toBe(0)
+  })
+
+  test('no worker ended by itself, and all drained when told to', () => {
+    expect(result.surprises).toStrictEqual([])
+  })
+})
