@@ -1,13 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { decide } from '../engine/decide.js'
-import type { CommitDecision, Decision, EngineInput, IgnoredDecision } from '../engine/decision.js'
+import type { CommitDecision, EngineInput, IgnoredDecision } from '../engine/decision.js'
 import type { RunRecord } from '../engine/run.js'
 import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
+import type { CommitBlock } from '../queue/commit-block.js'
 import { type RunSnapshot, SNAPSHOT_FIELDS } from '../queue/run-hash.js'
-import { COMMITTED } from '../queue/transition-backend.js'
+import { COMMITTED, SEQ_MOVED } from '../queue/transition-backend.js'
 import { encodeCommit } from './commit-encoder.js'
-import type { Namespace } from './namespace.js'
+import type { Namespace, Shard } from './namespace.js'
 import type { Registry } from './registry.js'
 import { decodeRun } from './run-codec.js'
 
@@ -53,11 +54,11 @@ export class RunMover {
     }
   }
 
-  async #move(runId: string, input: EngineInput): Promise<MoveOutcome> {
+  async #move(runId: string, input: EngineInput, now = 0): Promise<MoveOutcome> {
     for (let tries = 1; tries <= LIMITS.commitTries; tries++) {
       const before = await this.read(runId)
       const procedure = await this.#registry.compiled(before.procedure, before.version)
-      const decision = decide(procedure, before, input, 0)
+      const decision = decide(procedure, before, input, now)
       if (decision.kind === 'refused') throw new ProcessionError(decision.code, decision.message)
       if (decision.kind === 'ignored') return { before, decision }
       if (decision.kind === 'retry') throw new Error('only a job is retried')
@@ -74,24 +75,32 @@ export class RunMover {
   }
 
   /**
-   * Commits what the passed deadlines of claimed runs decide, in one call. A run that changed since its claim is left to
-   * the commit that changed it, which set its deadline anew. Returns how many were committed.
+   * Commits what the passed deadlines of claimed runs decide, in one call; a run that was written to since its claim is
+   * read and decided again. A run that cannot be decided holds up no other: its error goes to `onError`, and it comes
+   * back when its claim's lease is over.
    */
   async fireTimers(
-    shardIndex: number,
+    shard: Shard,
     claimed: readonly { id: string; snapshot: RunSnapshot }[],
     now: number,
-  ): Promise<number> {
-    const blocks = []
+    onError: (error: Error) => void,
+  ): Promise<void> {
+    const blocks: CommitBlock[] = []
     for (const { id, snapshot } of claimed) {
-      const run = decodeRun(id, snapshot)
-      if (!run) continue
-      const procedure = await this.#registry.compiled(run.procedure, run.version)
-      const decision: Decision = decide(procedure, run, { kind: 'timers_due' }, now)
-      if (decision.kind === 'commit') blocks.push(encodeCommit(procedure, run, decision, { byOwnJob: false }))
+      const block = await this.#timerCommit(id, snapshot, now).catch(onError)
+      if (block) blocks.push(block)
     }
-    if (blocks.length === 0) return 0
-    const replies = await this.#namespace.shards[shardIndex]!.transitions.advance(blocks)
-    return replies.filter(([code]) => code === COMMITTED).length
+    if (blocks.length === 0) return
+    const replies = await shard.transitions.advance(blocks)
+    const lost = blocks.filter((_, i) => replies[i]![0] === SEQ_MOVED)
+    for (const { runId } of lost) await this.#move(runId, { kind: 'timers_due' }, now).catch(onError)
+  }
+
+  async #timerCommit(id: string, snapshot: RunSnapshot, now: number): Promise<CommitBlock | undefined> {
+    const run = decodeRun(id, snapshot)
+    if (!run) return undefined
+    const procedure = await this.#registry.compiled(run.procedure, run.version)
+    const decision = decide(procedure, run, { kind: 'timers_due' }, now)
+    return decision.kind === 'commit' ? encodeCommit(procedure, run, decision, { byOwnJob: false }) : undefined
   }
 }

@@ -122,7 +122,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
       },
     })
     for (const shard of shards) {
-      const sweeper = new TimerSweeper(shard.keys.index, shard.transitions, mover, (error) => this.emit('error', error))
+      const sweeper = new TimerSweeper(shard, mover, (error) => this.emit('error', error))
       this.#sweepers.set(shard.keys.wake, sweeper)
     }
     await this.#subscribe(client, shards)

@@ -7,15 +7,14 @@
  * the commit compares the run's seq.
  */
 import { LIMITS } from '../kernel/limits.js'
-import type { TransitionBackend } from '../queue/transition-backend.js'
+import type { Shard } from '../runs/namespace.js'
 import type { RunMover } from '../runs/run-mover.js'
 
 const LEASE_MS = 5_000
 const RETRY_MS = 500
 
 export class TimerSweeper {
-  readonly #shardIndex: number
-  readonly #transitions: TransitionBackend
+  readonly #shard: Shard
   readonly #mover: RunMover
   readonly #onError: (error: Error) => void
   #stopped = false
@@ -23,9 +22,8 @@ export class TimerSweeper {
   #woken = false
   #loop: Promise<void> | undefined
 
-  constructor(shardIndex: number, transitions: TransitionBackend, mover: RunMover, onError: (error: Error) => void) {
-    this.#shardIndex = shardIndex
-    this.#transitions = transitions
+  constructor(shard: Shard, mover: RunMover, onError: (error: Error) => void) {
+    this.#shard = shard
     this.#mover = mover
     this.#onError = onError
   }
@@ -56,8 +54,8 @@ export class TimerSweeper {
   /** One sweep; returns how long to wait for the next. */
   async #sweep(): Promise<number> {
     try {
-      const { now, nextMs, runs } = await this.#transitions.claimDue(LEASE_MS)
-      if (runs.length > 0) await this.#mover.fireTimers(this.#shardIndex, runs, now)
+      const { now, nextMs, runs } = await this.#shard.transitions.claimDue(LEASE_MS)
+      if (runs.length > 0) await this.#mover.fireTimers(this.#shard, runs, now, this.#onError)
       if (runs.length > 0) return 0 // more may be due, and the commits armed new ones
       return Math.min(nextMs ?? LIMITS.sweepMs, LIMITS.sweepMs)
     } catch (error) {

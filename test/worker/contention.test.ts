@@ -85,3 +85,15 @@ describe('senders in conflict', () => {
     expect(await run.state()).toMatchObject({ current: 'a', context: { n: 3 } })
   })
 })
+
+describe('a deadline', () => {
+  test('of a run that cannot be read holds up no other', async () => {
+    const broken = await store.startProcedure('sleeper', '1.0')
+    await ns.client.hset(ns.keys.run(broken.id), 'seq', 'none')
+    const others = await Promise.all(Array.from({ length: 10 }, () => store.startProcedure('sleeper', '1.0')))
+    for (const run of others) expect(await run.result({ timeoutMs: 5_000 })).toMatchObject({ status: 'completed' })
+    await waitUntil('the workers to say so', () => ns.errors.some((error) => error.message.includes(broken.id)))
+    ns.errors.length = 0
+    await ns.client.del(ns.keys.run(broken.id), ns.keys.due)
+  })
+})
