@@ -59,14 +59,17 @@ export function reportFailure(output: Output, error: unknown): number {
     return exitCode
   }
   const paint = output.errorPaint
+  const shown = message.split('\n').map(printable).join('\n')
   if (message !== '')
-    output.note(`${paint.red('error:')} ${message}${code === 'usage' ? '' : ` ${paint.dim(`[${code}]`)}`}`)
+    output.note(`${paint.red('error:')} ${shown}${code === 'usage' ? '' : ` ${paint.dim(`[${code}]`)}`}`)
   for (const issue of issues ?? []) output.note(`  ${issueText(issue)}`)
   if (code === 'internal' && stack) output.note(paint.dim(stack.split('\n').slice(1).join('\n')))
   return exitCode
 }
 
-/** A located fault on one line. */
-export function issueText({ path, code, message }: Issue): string {
-  return printable(`${path === '' ? '' : `${path}: `}${message} [${code}]`)
+/** A fault on one line; where it comes from a file, as compilers write it, so that editors find the place. */
+export function issueText(issue: Issue & { readonly file?: string; readonly line?: number }, kind?: string): string {
+  const { path, code, message, file, line } = issue
+  const parts = [...(file === undefined ? [] : [`${file}:${line}`]), ...(kind === undefined ? [] : [kind])]
+  return [...parts, printable(`${path === '' ? '' : `${path}: `}${message} [${code}]`)].join(': ')
 }

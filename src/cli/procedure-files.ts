@@ -9,7 +9,10 @@ import { parseProcedureText } from '../procedure/validate.js'
 import { type JsonPlace, lineOf, placesInJson } from './json-places.js'
 
 /** A fault or warning with the line that it stands on, from 1. */
-export type LocatedIssue = Issue & { readonly file: string; readonly line: number }
+export interface LocatedIssue extends Issue {
+  readonly file: string
+  readonly line: number
+}
 
 /** One procedure of a file, checked. */
 export interface ProcedureInFile {
@@ -21,6 +24,7 @@ export interface ProcedureInFile {
   readonly version?: string
   /** Missing when there are faults. */
   readonly procedure?: Procedure
+  /** In the order of their lines. */
   readonly faults: readonly LocatedIssue[]
   readonly warnings: readonly LocatedIssue[]
 }
@@ -54,13 +58,18 @@ function checkText(file: string, text: string): ProcedureInFile[] {
   if (fault) {
     const { line, column } = lineAndColumn(text, fault.offset)
     const message = `line ${line}, column ${column}: ${fault.problem}; correct the JSON there`
-    return [{ file, faults: [{ path: '', code: 'invalid_json', message, file, line }], warnings: [] }]
+    return [refusedFile({ path: '', code: 'invalid_json', message, file, line })]
   }
   const places = placesInJson(text)
   const items: ProcedureInFile[] = []
   for (let place = places.get('[0]'); place; place = places.get(`[${items.length}]`))
     items.push(checkProcedure({ file, text, start: place.start, end: place.end }, items.length))
-  return items
+  if (items.length > 0) return items
+  return [refusedFile({ path: '', code: 'empty_list', message: 'the list holds no procedure; add one', file, line: 1 })]
+}
+
+function refusedFile(fault: LocatedIssue): ProcedureInFile {
+  return { file: fault.file, faults: [fault], warnings: [] }
 }
 
 /** A stretch of a file's text that holds one procedure. */
@@ -89,7 +98,7 @@ function locate({ file, text, start }: Stretch, own: string, issues: readonly Is
   if (issues.length === 0) return []
   const before = lineAndColumn(text, start).line - 1
   let places: Map<string, JsonPlace> | undefined
-  return issues.map((issue) => {
+  const located = issues.map((issue) => {
     const told = /^line (\d+),/.exec(issue.message)?.[1]
     if (issue.code === 'invalid_json' && told) return { ...issue, file, line: before + Number(told) }
     // Without a path it is the whole text that is refused, perhaps for being too deep or too long to walk.
@@ -97,6 +106,7 @@ function locate({ file, text, start }: Stretch, own: string, issues: readonly Is
     places ??= placesInJson(own)
     return { ...issue, file, line: before + lineOf(own, places, issue.path) }
   })
+  return located.sort((a, b) => a.line - b.line)
 }
 
 /** Name and version of a document that has faults, where it gives them as texts. */

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { Cli } from './cli.js'
 import { addCancelCommand } from './commands/cancel.js'
@@ -15,7 +14,8 @@ import { addValidateCommand } from './commands/validate.js'
 import { addWatchCommand } from './commands/watch.js'
 import { addWorkerCommand } from './commands/worker.js'
 import { reportFailure } from './failure.js'
-import { Output } from './output.js'
+import type { Output } from './output.js'
+import { PACKAGE_VERSION } from './package.js'
 import { addSettings } from './settings.js'
 
 const GROUPS = [
@@ -35,20 +35,18 @@ Try it:
   procession worker --actions examples/actions.mjs
   procession start deploy_workflow --context '{"env":"staging"}' --wait`
 
-/** The version of the package that this file belongs to. */
-function packageVersion(): string {
-  const file = new URL('../../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
-}
-
 function makeProgram(output: Output): { program: Command; cli: Cli } {
   const program = new Command('procession')
     .description('Durable procedures: state machines as JSON, run on BullMQ and Redis.')
-    .version(packageVersion(), '--version', 'show the version')
+    .version(PACKAGE_VERSION, '--version', 'show the version')
     .helpOption('-h, --help', 'show help')
     .exitOverride()
     // Errors are told in one place, failure.ts.
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({
+      outputError: () => {},
+      writeOut: (text) => output.line(text.trimEnd()),
+      writeErr: (text) => output.note(text.trimEnd()),
+    })
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', AFTER_HELP)
     .option('--json', 'print one JSON document on stdout')
@@ -63,8 +61,7 @@ function makeProgram(output: Output): { program: Command; cli: Cli } {
 }
 
 /** Runs the command line and returns its exit code. `args` are those behind the command's own name. */
-export async function runCli(args: readonly string[]): Promise<number> {
-  const output = new Output()
+export async function runCli(args: readonly string[], output: Output): Promise<number> {
   // Known before parsing, which may fail: a fault of usage is told as JSON too.
   output.json = args.includes('--json')
   const { program, cli } = makeProgram(output)

@@ -19,6 +19,8 @@ interface TimelineRow {
 
 const LEAST_STATE = 10
 const LEAST_WHAT = 9
+/** Of a run id that was made here. */
+const LEAST_RUN = 21
 const GAP = '  '
 
 export interface TimelineOptions {
@@ -39,10 +41,11 @@ export class Timeline {
   readonly #previous = new Map<string, HistoryEntry | LiveEvent>()
   #stateColumns = LEAST_STATE
   #whatColumns = LEAST_WHAT
-  #runColumns = 0
+  #runColumns: number
 
   constructor(options: TimelineOptions) {
     this.#options = options
+    this.#runColumns = options.showRun ? LEAST_RUN : 0
     for (const state of options.states ?? []) this.#stateColumns = Math.max(this.#stateColumns, columnsOf(state))
   }
 

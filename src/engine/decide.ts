@@ -73,10 +73,10 @@ function decideActionSucceeded(procedure: CompiledProcedure, run: RunRecord, inp
     ...(input.crashes ? { crashes: input.crashes } : {}),
   }
   const merged: RunRecord = { ...run, context }
-  if (state.terminal) return finish(merged, state, facts)
-  if (run.drive === 'manual') return stay(merged, facts, { event, kept: true })
   // An action may emit `error` itself: then it is its error, and fails the run when nothing takes it.
   if (input.event === 'error') return emitError(procedure, merged, emittedError(run, input), 'action', [], facts)
+  if (state.terminal) return finish(merged, state, facts)
+  if (run.drive === 'manual') return stay(merged, facts, { event, kept: true })
   const choice = chooseTransition(state, { context, event, ...(run.error && { error: run.error }) })
   if (choice.taken) return take(procedure, { ...merged, event }, choice, { type: 'transition', event, ...facts })
   return stay(merged, facts, { event, ...blockedBy(choice), ...(choice.blocked.length > 0 && { kept: true }) })
@@ -124,12 +124,7 @@ function decideTimers(procedure: CompiledProcedure, run: RunRecord, now: number)
   const { sleepAt = Infinity, stateAt = Infinity, runAt = Infinity } = run.timers
   const first = Math.min(sleepAt, stateAt, runAt)
   if (first > now) return { kind: 'ignored', reason: 'stale' }
-  if (first === sleepAt) {
-    const slept: RunRecord = { ...run, timers: {} }
-    return withoutSleep(
-      decideActionSucceeded(procedure, slept, { kind: 'action_succeeded', event: 'success', attempt: 1 }),
-    )
-  }
+  if (first === sleepAt) return withoutSleep(decideSlept(procedure, run))
   if (first === stateAt) return decideStateTimeout(procedure, run)
   const error: RunError = {
     code: 'run_timeout',
@@ -137,6 +132,23 @@ function decideTimers(procedure: CompiledProcedure, run: RunRecord, now: number)
     state: run.state,
   }
   return failRun(run, error, 'timer')
+}
+
+/** A sleep is over: its time, or its attempt's limit where that is shorter; each further attempt would end the same way. */
+function decideSlept(procedure: CompiledProcedure, run: RunRecord): Decision {
+  const { action } = stateOf(procedure, run.state)
+  if (action?.type === 'sleep' && action.timeout_ms !== undefined && action.timeout_ms < action.ms) {
+    const message = `the sleep of ${action.ms} ms is longer than the action's timeout of ${action.timeout_ms} ms`
+    const error = { code: 'action_timeout', message }
+    return decideAttemptFailed(procedure, run, {
+      kind: 'attempt_failed',
+      error,
+      attempt: 1,
+      nonRetryable: true,
+      random: 0,
+    })
+  }
+  return decideActionSucceeded(procedure, run, { kind: 'action_succeeded', event: 'success', attempt: 1 })
 }
 
 /** The elapsed sleep is disarmed even where the run stays in its state. */
@@ -168,7 +180,7 @@ function decideEvent(
   const state = stateOf(procedure, run.state)
   // Driven by hand, the caller applies what the action emitted: its error is what the guards then see.
   const applied = run.pending?.event.name === input.name ? run.pending : undefined
-  const payload = input.payload ?? applied?.event.payload
+  const payload = input.payload === undefined ? applied?.event.payload : input.payload
   const event: EventRecord = { name: input.name, ...(payload !== undefined && { payload }) }
   const error = applied?.error ?? run.error
   const choice = chooseTransition(state, { context: run.context, event, ...(error && { error }) })

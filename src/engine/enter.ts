@@ -18,6 +18,12 @@ function statusOnEntry(state: CompiledState): RunStatus {
   return state.outcome === 'failure' ? 'failed' : 'completed'
 }
 
+/** How long the state's action sleeps: null when it is none. A limit of the attempt that is shorter ends it as well. */
+function sleepOf({ action }: CompiledState): number | null {
+  if (action?.type !== 'sleep') return null
+  return Math.min(action.ms, action.timeout_ms ?? action.ms)
+}
+
 /** What changes in the record when a new visit begins; the caller has merged the context. */
 export interface Visit {
   readonly target: string
@@ -41,10 +47,10 @@ export function enter(procedure: CompiledProcedure, visit: Visit): CommitDecisio
   const seq = visit.run.seq + 1
   const status = statusOnEntry(state)
   const over = state.terminal && !state.action
-  const sleeps = state.action?.type === 'sleep'
-  const enqueue = state.action !== undefined && !sleeps
+  const sleepMs = sleepOf(state)
+  const enqueue = state.action !== undefined && sleepMs === null
   const timers: TimerChanges = {
-    sleepMs: sleeps && state.action?.type === 'sleep' ? state.action.ms : null,
+    sleepMs,
     stateMs: !over && visit.run.drive === 'auto' && state.timeoutMs !== undefined ? state.timeoutMs : null,
     ...(over ? { runMs: null } : visit.runMs !== undefined && { runMs: visit.runMs }),
   }

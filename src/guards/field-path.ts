@@ -18,9 +18,9 @@ const SCOPE_WORDS = ['context', 'event', 'error'] as const
 /**
  * Reads the field that a dotted `path` names, or `undefined` when it is missing.
  *
- * - `event…` and `error…` read the event and the error and `context…` the context, whatever keys the context has:
- *   these three first words are reserved, and a context key of such a name is reached as `context.error`.
- *   Any other path starts in the context.
+ * - `event.…`, `error.…` and `context.…` read the event, the error and the context, whatever keys the context has: a
+ *   context key below such a name is reached as `context.error.…`. The bare words `event`, `error` and `context` are the
+ *   context's own keys where it has them, since a whole event is compared with nothing. Any other path starts in the context.
  * - At every step a key that equals the whole rest of the path wins (`{"a.b": 1}` has a field `a.b`); else the part
  *   before the next dot is taken. A part reads an own key of an object or, as a plain decimal, an item of an array.
  *   Nothing is ever read from a prototype, and strings have no parts.
@@ -30,6 +30,7 @@ export function readField(scope: GuardScope, path: string): Json | undefined {
   const first = dot === -1 ? path : path.slice(0, dot)
   const word = SCOPE_WORDS.find((candidate) => candidate === first)
   if (word === undefined) return readPath(scope.context, path)
+  if (dot === -1 && Object.hasOwn(scope.context, word)) return scope.context[word]
   const root = scope[word] as Json | undefined
   return dot === -1 ? root : readPath(root, path.slice(dot + 1))
 }

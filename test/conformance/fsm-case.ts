@@ -85,9 +85,9 @@ export function flatSteps(steps: readonly CaseStep[] = []): CaseStep[] {
   )
 }
 
-/** Whether a case needs a worker process that can be killed. */
-export function crashes(testCase: FsmCase): boolean {
-  return flatSteps(testCase.steps).some((step) => step.crash_worker !== undefined)
+/** How often a case kills its worker. */
+export function killsIn(testCase: FsmCase): number {
+  return flatSteps(testCase.steps).filter((step) => step.crash_worker !== undefined).length
 }
 
 /** Whether what happens depends on who is faster: an event sent without waiting for what came before. */

@@ -125,7 +125,8 @@ export class MemoryCaseDriver implements CaseDriver {
     try {
       outcome = outcomeOf(scripted ? performResult(scripted) : this.#builtIn(action, attempt))
     } catch (error) {
-      return this.#fail(failureOf(error), attempt)
+      this.#fail(failureOf(error), attempt)
+      return
     }
     this.run.decide({ kind: 'action_succeeded', ...outcome, attempt })
     this.#pickUp()

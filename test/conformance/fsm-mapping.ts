@@ -6,6 +6,8 @@ const DEFAULT_BACKOFF_MS = 1_000
 /** Nominal times run fifty times as fast, unless that makes the shortest of them shorter than this. */
 const FASTEST = 0.02
 const SHORTEST_REAL_MS = 50
+/** The same for a case that looks at its run before a deadline, which then must not be too near. */
+const FASTEST_LOOK = 0.1
 
 type Scale = (nominalMs: number) => number
 
@@ -104,9 +106,10 @@ function factorOf(testCase: FsmCase): number {
   const times: number[] = []
   collectTimes(testCase.procedure as Json, times)
   collectTimes(testCase.functions as unknown as Json, times)
-  for (const step of testCase.steps ?? []) if (step.advance_ms) times.push(step.advance_ms)
-  const shortest = Math.min(...times)
-  return Math.min(1, Math.max(FASTEST, SHORTEST_REAL_MS / shortest))
+  const advances = (testCase.steps ?? []).flatMap(({ advance_ms }) => (advance_ms ? [advance_ms] : []))
+  const shortest = Math.min(...times, ...advances)
+  const looks = advances.some((advance) => times.some((time) => time > advance))
+  return Math.min(1, Math.max(looks ? FASTEST_LOOK : FASTEST, SHORTEST_REAL_MS / shortest))
 }
 
 function collectTimes(value: Json | undefined, times: number[]): void {

@@ -127,12 +127,8 @@ export class RedisCaseDriver implements CaseDriver {
     if (!this.#worker) throw new Error('only a case with a worker process of its own can crash it')
     if (during !== undefined)
       await waitUntil(
-        `the action of ${during} to run`,
-        async () => {
-          const run = await this.#run.state()
-          if (run.current !== during || run.status !== 'running') return false
-          return (await this.#attemptWakesAt(run, await this.#ns.history(run.id))) > Date.now()
-        },
+        `the run to be in the midst of ${during}`,
+        async () => (await this.#run.state()).current === during && (await this.#standing()).kind !== 'busy',
         STUCK_MS,
       )
     await this.#worker.kill()
@@ -198,7 +194,8 @@ export function earlyMoments(document: unknown, history: readonly HistoryEntry[]
     visitAt = entry.at
     if (entry.type === 'started' || entry.type === 'reset') startedAt = entry.at
     state = procedure.states.get(entry.state!)
-    notBefore = state?.action?.type === 'sleep' ? visitAt + state.action.ms : 0
+    notBefore =
+      state?.action?.type === 'sleep' ? visitAt + Math.min(state.action.ms, state.action.timeout_ms ?? Infinity) : 0
   }
   return early
 }

@@ -6,16 +6,16 @@ import { fileURLToPath } from 'node:url'
 import { compileSource } from '../support/compiled.js'
 import type { TestNamespace } from '../support/fleet-in-process.js'
 import type { WorkerProcess } from './fsm-on-redis.js'
-import type { ScriptedCase } from './fsm-script.js'
+import { type ScriptedCase, scriptedActions } from './fsm-script.js'
 
-/** Short, so that the jobs of a killed worker are taken up soon. */
-const LOCK_MS = 500
-const STALLED_MS = 250
+/** Short, so that the jobs of a killed worker are taken up soon; not so short that a busy machine counts as a death. */
+const LOCK_MS = 1_500
+const STALLED_MS = 400
 
 /** The compiled source that worker processes run. */
 export interface WorkerSource {
-  /** The worker of one case in a process of its own, not started yet. */
-  workerOf(ns: TestNamespace, scripted: ScriptedCase): WorkerProcess
+  /** The worker of a case that kills it `kills` times, not started yet. */
+  workerOf(ns: TestNamespace, scripted: ScriptedCase, kills: number): WorkerProcess
   remove(): Promise<void>
 }
 
@@ -26,9 +26,11 @@ export async function compileWorkerSource(): Promise<WorkerSource> {
   await cp(lua, fileURLToPath(new URL('lua', source.urlOf('src/queue/bullmq-scripts.ts'))), { recursive: true })
   const started: KillableWorker[] = []
   return {
-    workerOf(ns, scripted) {
-      const settings = { connection: ns.url, prefix: ns.prefix, lockDuration: LOCK_MS, stalledInterval: STALLED_MS }
-      const worker = new KillableWorker(`
+    workerOf(ns, scripted, kills) {
+      const timing = { lockDuration: LOCK_MS, stalledInterval: STALLED_MS }
+      const settings = { connection: ns.url, prefix: ns.prefix, ...timing }
+      const survivor = () => ns.startWorker(scriptedActions(ns.client, [scripted]), timing)
+      const program = `
         const { Redis } = await import('ioredis')
         const { ProcedureWorker } = await import(${JSON.stringify(source.urlOf('src/index.ts'))})
         const { scriptedActions } = await import(${JSON.stringify(source.urlOf('test/conformance/fsm-script.ts'))})
@@ -36,7 +38,8 @@ export async function compileWorkerSource(): Promise<WorkerSource> {
         const logger = { debug: write, info: write, warn: write, error: write }
         const actions = scriptedActions(new Redis(${JSON.stringify(ns.url)}), [${JSON.stringify(scripted)}])
         await new ProcedureWorker({ ...${JSON.stringify(settings)}, actions, logger }).start()
-        console.log('ready')`)
+        console.log('ready')`
+      const worker = new KillableWorker(program, kills, survivor)
       started.push(worker)
       return worker
     },
@@ -47,21 +50,27 @@ export async function compileWorkerSource(): Promise<WorkerSource> {
   }
 }
 
-/** A process that runs `program` until it is killed. */
+/** Processes that run `program`, one after the other until each is killed; then the survivor, in the test's own process. */
 class KillableWorker implements WorkerProcess {
   readonly #program: string
+  readonly #survivor: () => Promise<unknown>
+  #killsToCome: number
   #child: ChildProcess | undefined
+  alive = false
 
-  constructor(program: string) {
+  constructor(program: string, kills: number, survivor: () => Promise<unknown>) {
     this.#program = program
-  }
-
-  get alive(): boolean {
-    return this.#child !== undefined
+    this.#killsToCome = kills
+    this.#survivor = survivor
   }
 
   async start(): Promise<void> {
-    if (this.#child) return
+    if (this.alive) return
+    this.alive = true
+    if (this.#killsToCome === 0) {
+      await this.#survivor()
+      return
+    }
     const child = spawn(process.execPath, ['--input-type=module', '-e', this.#program], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -75,6 +84,8 @@ class KillableWorker implements WorkerProcess {
   async kill(): Promise<void> {
     const child = this.#child
     this.#child = undefined
+    this.#killsToCome--
+    this.alive = false
     if (!child || child.exitCode !== null) return
     const gone = once(child, 'exit')
     child.kill('SIGKILL')

@@ -36,10 +36,13 @@ describe('readField', () => {
     expect(readField(scope, path)).toEqual(value)
   })
 
-  it('reads the whole event, error and context under their own words', () => {
-    expect(readField(scope, 'error')).toBe(scope.error)
-    expect(readField(scope, 'event')).toBe(scope.event)
-    expect(readField(scope, 'context')).toBe(scope.context)
+  it('reads the whole event, error and context under their own words, but for keys that the context has', () => {
+    const bare = { ...scope, context: {} }
+    expect(readField(bare, 'error')).toBe(scope.error)
+    expect(readField(bare, 'event')).toBe(scope.event)
+    expect(readField(bare, 'context')).toBe(bare.context)
+    expect(readField(scope, 'error')).toBe('my own')
+    expect(readField(scope, 'event')).toEqual({ name: 'mine' })
   })
 
   it.each([
@@ -65,10 +68,10 @@ describe('readField', () => {
     expect(readField(scope, path)).toBeUndefined()
   })
 
-  it('keeps the words event and error reserved when there is neither', () => {
+  it('keeps what is below event and error reserved when there is neither', () => {
     const bare = { context: { error: { code: 'x' }, event: 1 } }
     expect(readField(bare, 'error.code')).toBeUndefined()
-    expect(readField(bare, 'event')).toBeUndefined()
+    expect(readField(bare, 'event')).toBe(1)
     expect(readField(bare, 'context.error.code')).toBe('x')
   })
 

@@ -3,8 +3,8 @@ import { ProcessionError } from '../../kernel/errors.js'
 import type { Registration } from '../../runs/registry.js'
 import type { ProceduralStore } from '../../runs/store.js'
 import type { Cli } from '../cli.js'
+import { issueText } from '../failure.js'
 import { type LocatedIssue, type ProcedureInFile, readProcedureFiles } from '../procedure-files.js'
-import { locatedLine } from './validate.js'
 
 /** What was registered from where. */
 interface Registered extends Omit<Registration, 'warnings'> {
@@ -52,5 +52,5 @@ function refuseFaults(procedures: readonly ProcedureInFile[]): void {
 
 function noteWarnings({ output }: Cli, items: readonly Registered[]): void {
   for (const { warnings } of items)
-    for (const warning of warnings) output.note(locatedLine(warning, output.errorPaint.yellow('warning')))
+    for (const warning of warnings) output.note(`  ${issueText(warning, output.errorPaint.yellow('warning'))}`)
 }

@@ -62,5 +62,6 @@ async function showEnd(cli: Cli, store: ProceduralStore, runId: string, timeoutM
 async function showStart(cli: Cli, store: ProceduralStore, runId: string): Promise<void> {
   const state = await store.getState(runId)
   cli.output.show(state, () => runLines(state, cli.output))
-  if (!cli.output.json) cli.output.note(cli.output.errorPaint.dim(`"procession watch ${runId}" follows it`))
+  if (!cli.output.json && cli.output.errorIsTerminal)
+    cli.output.note(cli.output.errorPaint.dim(`"procession watch ${runId}" follows it`))
 }

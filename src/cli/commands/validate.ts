@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
 import type { Cli } from '../cli.js'
 import { EXIT } from '../exit-codes.js'
+import { issueText } from '../failure.js'
 import type { Output } from '../output.js'
 import { printable } from '../printable.js'
-import { type LocatedIssue, type ProcedureInFile, readProcedureFiles } from '../procedure-files.js'
+import { type ProcedureInFile, readProcedureFiles } from '../procedure-files.js'
 
 /** `validate FILE…`: every fault and warning of procedures, without a Redis. */
 export function addValidateCommand(program: Command, cli: Cli): void {
@@ -30,12 +31,7 @@ function procedureLines({ file, index, name, version, faults, warnings }: Proced
   const warned = warnings.length === 0 ? '' : `, ${warnings.length} warning${warnings.length === 1 ? '' : 's'}`
   return [
     `${place}:${paint.bold(subject)} ${verdict}${paint.yellow(warned)}`,
-    ...faults.map((issue) => locatedLine(issue, paint.red('fault'))),
-    ...warnings.map((issue) => locatedLine(issue, paint.yellow('warning'))),
+    ...faults.map((issue) => `  ${issueText(issue, paint.red('fault'))}`),
+    ...warnings.map((issue) => `  ${issueText(issue, paint.yellow('warning'))}`),
   ]
-}
-
-/** An issue as compilers write it, so that editors find the place. */
-export function locatedLine({ file, line, path, code, message }: LocatedIssue, kind: string): string {
-  return `  ${file}:${line}: ${kind}: ${printable(path === '' ? message : `${path}: ${message}`)} [${code}]`
 }

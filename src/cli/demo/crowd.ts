@@ -156,7 +156,7 @@ function tellResult(result: CrowdResult, faults: readonly string[], narrator: Na
   )
   for (const fault of faults.slice(0, 10)) narrator.verdict(false, fault)
   const attempts = repeatedAttempts === 1 ? '1 action was' : `${repeatedAttempts} actions were`
-  narrator.say(`   ${narrator.paint.dim('·')} ${attempts} under way in the killed worker, and repeated by another`)
+  narrator.say(`   ${narrator.paint.dim('·')} ${attempts} repeated, as their worker had died in the middle of them`)
 }
 
 function sum(values: readonly number[]): number {

@@ -5,6 +5,7 @@ import { type ProvisionedRedis, provisionRedis } from '../../redis/provision.js'
 import { parseRedisUrl } from '../../redis/url.js'
 import { ProceduralStore } from '../../runs/store.js'
 import { CommandFailure } from '../failure.js'
+import { PACKAGE_ROOT } from '../package.js'
 import type { Settings } from '../settings.js'
 import { Fleet } from '../worker/fleet.js'
 import { argumentsLine } from '../worker/worker-arguments.js'
@@ -16,8 +17,7 @@ const STALLED_INTERVAL_MS = 500
 const CONCURRENCY = 5
 const DRAIN_MS = 1_000
 
-/** The folder of the examples, beside dist/ in the package. */
-export const EXAMPLES = new URL('../../../../examples/', import.meta.url)
+export const EXAMPLES = new URL('examples/', PACKAGE_ROOT)
 const CROWD_ACTIONS = new URL('./crowd-actions.js', import.meta.url)
 
 /** What the demo plays on: a Redis, worker processes and a store. */

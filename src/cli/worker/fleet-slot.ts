@@ -14,10 +14,11 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { PACKAGE_ROOT } from '../package.js'
 import { type WorkerMessage, workerMessageSchema } from './worker-messages.js'
 
-/** Beside this module in the built package; nothing in src imports it, as it is a process's entry. */
-const ENTRY = fileURLToPath(new URL('../../../workers/action-worker.js', import.meta.url))
+/** A process's entry: started, never imported. */
+const ENTRY = fileURLToPath(new URL('dist/workers/action-worker.js', PACKAGE_ROOT))
 
 const LEAST_BACKOFF_MS = 200
 const MOST_BACKOFF_MS = 5_000

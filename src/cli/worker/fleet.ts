@@ -2,9 +2,8 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Death, FleetSlot, type SlotOptions } from './fleet-slot.js'
 
-/** Deaths before getting ready, none ready in between, within this time: then no start will succeed. */
-const HOPELESS_DEATHS = 5
-const HOPELESS_MS = 10_000
+/** So many deaths before getting ready, one after another and while none is ready: then no start will succeed. */
+const HOPELESS_STARTS = 5
 
 /** A worker that has not ended by so long after its drain's deadline is killed. */
 const KILL_AFTER_MS = 7_000
@@ -30,7 +29,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
   readonly #slots: readonly FleetSlot[]
   readonly #drainTimeoutMs: number
   #deaths = 0
-  #failedStarts: number[] = []
+  #failedStarts = 0
 
   constructor({ workers, drainTimeoutMs, ...slot }: FleetOptions) {
     super()
@@ -53,7 +52,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
   }
 
   #onReady(pid: number): void {
-    this.#failedStarts = []
+    this.#failedStarts = 0
     this.emit('ready', pid)
     if (this.#slots.every(({ ready }) => ready)) this.emit('complete')
   }
@@ -62,12 +61,11 @@ export class Fleet extends EventEmitter<FleetEvents> {
     this.#deaths++
     this.emit('died', death, this.#deaths)
     if (death.wasReady) return
-    const now = performance.now()
-    this.#failedStarts = [...this.#failedStarts.filter((at) => now - at < HOPELESS_MS), now]
-    if (this.#failedStarts.length < HOPELESS_DEATHS) return
+    this.#failedStarts++
+    if (this.#failedStarts < HOPELESS_STARTS || this.#slots.some(({ ready }) => ready)) return
     const reason = death.reason ?? `the last one ended with ${howItEnded(death)}`
     void this.stop('SIGTERM')
-    this.emit('hopeless', `${this.#failedStarts.length} workers died at their start, one after another: ${reason}`)
+    this.emit('hopeless', `${this.#failedStarts} workers died at their start, one after another: ${reason}`)
   }
 
   /** Sends a signal to every worker. */

@@ -1,4 +1,4 @@
-import { connectRedis } from '../../redis/connection.js'
+import { ProceduralStore } from '../../runs/store.js'
 import { EXIT } from '../exit-codes.js'
 import { END_SIGNALS } from '../interrupt.js'
 import { duration } from '../times.js'
@@ -8,12 +8,15 @@ import { tellLauncher } from './worker-messages.js'
 
 /**
  * Runs `workers` worker processes until told to end, starting those again that die. Resolves with the exit code: 0 when all
- * have drained, 1 when workers keep dying at their start, 130 after a second signal. Throws `redis_unavailable` within 3 s.
+ * have drained, 1 when workers keep dying at their start, 130 after a second signal. Throws what connecting throws: `redis_unavailable`
+ * within 3 s, `redis_unsafe` …
  */
 export async function launchFleet(args: WorkerArguments, workers: number): Promise<number> {
   const say = (line: string) => process.stderr.write(`fleet ${process.pid} ${line}\n`)
   // A Redis that cannot be used is better told once than by every worker, again and again.
-  await (await connectRedis(args.redisUrl, { role: 'producer' })).close()
+  const { redisUrl: connection, prefix, allowUnsafeRedis } = args
+  const store = await ProceduralStore.connect({ connection, allowUnsafeRedis, ...(prefix !== undefined && { prefix }) })
+  await store.close()
   const fleet = new Fleet({
     workers,
     args: argumentsLine(args),

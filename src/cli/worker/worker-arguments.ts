@@ -6,6 +6,7 @@ import { redisUrl, settingsOf } from '../settings.js'
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 const DRAIN_MS = 30_000
+const MOST_DRAIN_MS = 24 * 3_600_000
 const MAX_WORKERS = 256
 
 const schema = z.object({
@@ -37,7 +38,7 @@ export function addWorkerOptions(command: Command): Command {
     .option(
       '--drain-timeout <ms>',
       `at the end, how long actions may go on before they are given back (default: ${DRAIN_MS})`,
-      wholeNumber(0, LIMITS.durationMs),
+      wholeNumber(0, MOST_DRAIN_MS),
     )
     .addOption(new Option('--log-level <level>', 'what goes to stderr (default: "info")').choices(LOG_LEVELS))
 }
