@@ -1,5 +1,6 @@
 import type { HistoryEntry } from '../engine/history.js'
 import { isEnded, type RunStatus } from '../engine/status.js'
+import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
 import type { ProceduralStore } from '../runs/store.js'
 
@@ -20,11 +21,20 @@ export async function* followRun(
   const tail = new HistoryTail(store, runId)
   yield* tail.read()
   if (tail.ended) return
-  const since = `${Math.max(0, tail.lastAt - MARGIN_MS)}-0`
-  for await (const event of store.subscribe({ runId, since, signal })) {
-    if (event.seq <= tail.lastSeq) continue
-    yield* tail.read()
-    if (tail.ended) return
+  while (!signal.aborted) {
+    const since = `${Math.max(0, tail.lastAt - MARGIN_MS)}-0`
+    try {
+      for await (const event of store.subscribe({ runId, since, signal })) {
+        if (event.seq <= tail.lastSeq) continue
+        yield* tail.read()
+        if (tail.ended) return
+      }
+    } catch (error) {
+      // Events were dropped while the connection was away; the history has them.
+      if (!(error instanceof ProcessionError) || error.code !== 'cursor_expired') throw error
+      yield* tail.read()
+      if (tail.ended) return
+    }
   }
 }
 

@@ -1,9 +1,6 @@
 import type { Json, JsonObject } from '../kernel/json.js'
 import type { Drive, RunStatus } from './status.js'
 
-/** Version of the entry format described here and in `docs/formats.md`. */
-export const HISTORY_FORMAT = 1
-
 /** A failure as guards, the run and its history see it. */
 export interface RunError {
   readonly code: string

@@ -32,6 +32,7 @@ export const ERRORS = {
   invalid_status: api(409),
   conflict: api(409, true),
   wait_timeout: api(504, true),
+  cursor_expired: api(410, true),
   closed: api(503),
   // Redis
   redis_unavailable: api(503, true),

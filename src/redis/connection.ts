@@ -3,7 +3,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { ProcessionError } from '../kernel/errors.js'
 import { parseRedisUrl } from './url.js'
 
-const CONNECT_TIMEOUT_MS = 2_500
+const CONNECT_TIMEOUT_MS = 2_000
 const RETRY_DELAY_CAP_MS = 1_000
 const CLOSE_TIMEOUT_MS = 1_000
 /** How long ioredis waits for the other side's FIN before it destroys a socket that it was told to close. */
@@ -11,7 +11,7 @@ const DISCONNECT_TIMEOUT_MS = 200
 
 /** How {@link connectRedis} connects. */
 export interface ConnectOptions {
-  /** How long the first connect may take before it is `redis_unavailable`; 2,500 ms by default. */
+  /** How long the first connect may take before it is `redis_unavailable`; 2,000 ms by default. */
   readonly connectTimeoutMs?: number
   /** Whether the connection serves a worker, whose blocking reads must never give up, or only a producer. */
   readonly role: 'producer' | 'worker'

@@ -22,8 +22,8 @@ export interface LiveListener {
   /** Only events of this run; all without it. */
   readonly runId?: string
   onEvent(event: LiveEvent): void
-  /** The reader had lost its connection: events may have been missed. */
-  onResumed(): void
+  /** The reader had lost its connection; `missed`: the stream has dropped events that it had not read. */
+  onResumed(missed: boolean): void
 }
 
 const BLOCK_MS = 5_000
@@ -49,6 +49,13 @@ export function parseRecord(cursor: string, fields: readonly string[]): LiveEven
     }
   }
   return events
+}
+
+/** Order of stream ids: milliseconds, then number. */
+export function isAfter(a: string, b: string): boolean {
+  const [aMs = 0, aNumber = 0] = a.split('-').map(Number)
+  const [bMs = 0, bNumber = 0] = b.split('-').map(Number)
+  return aMs !== bMs ? aMs > bMs : aNumber > bNumber
 }
 
 type StreamReply = [key: string, records: [id: string, fields: string[]][]][] | null
@@ -106,8 +113,7 @@ export class LiveStreamReader {
     let cursor = from
     let connections = 0
     reader.on('ready', () => {
-      if (connections++ === 0) return
-      for (const group of [...this.#listeners.values()]) for (const listener of [...group]) listener.onResumed()
+      if (connections++ > 0) void this.#resumed(cursor)
     })
     while (this.#reader === reader) {
       try {
@@ -128,6 +134,12 @@ export class LiveStreamReader {
         if (this.#reader === reader) await new Promise((resolve) => setTimeout(resolve, 100))
       }
     }
+  }
+
+  async #resumed(cursor: string): Promise<void> {
+    const oldest = await this.#client.xrange(this.#keys.events, '-', '+', 'COUNT', 1).catch(() => [])
+    const missed = oldest[0] === undefined || isAfter(oldest[0][0], cursor)
+    for (const group of [...this.#listeners.values()]) for (const listener of [...group]) listener.onResumed(missed)
   }
 
   #stop(): void {

@@ -1,5 +1,5 @@
 import { ProcessionError } from '../kernel/errors.js'
-import { type LiveEvent, type LiveStreamReader, parseRecord } from './live-stream.js'
+import { isAfter, type LiveEvent, type LiveStreamReader, parseRecord } from './live-stream.js'
 import type { Namespace } from './namespace.js'
 
 export interface SubscribeOptions {
@@ -25,7 +25,8 @@ function wants(options: SubscribeOptions, event: LiveEvent): boolean {
 /**
  * Live events as they are committed, of all shards, until the consumer stops or `signal` fires. Within one run in order.
  * With `since`, no event of that run is missed or doubled while the stream still keeps them.
- * Throws `invalid_argument` for `since` without `runId`, `limit_exceeded` when the consumer is too slow.
+ * Throws `invalid_argument` for `since` without `runId`, `limit_exceeded` when the consumer is too slow, `cursor_expired`
+ * when a lost connection made it miss events.
  */
 export async function* subscribe(
   namespace: Namespace,
@@ -41,6 +42,11 @@ export async function* subscribe(
   const queue: LiveEvent[] = []
   let wake: () => void = () => {}
   let overrun = false
+  let expired = false
+  const onResumed = (missed: boolean) => {
+    expired ||= missed
+    wake()
+  }
   const onEvent = (event: LiveEvent) => {
     if (!wants(options, event)) return
     if (queue.length >= MAX_WAITING) overrun = true
@@ -49,7 +55,7 @@ export async function* subscribe(
   }
   const listened = options.runId === undefined ? streams : [streams[namespace.shardOf(options.runId).keys.index]!]
   const ofRun = options.runId === undefined ? {} : { runId: options.runId }
-  const stops = await Promise.all(listened.map((stream) => stream.listen({ ...ofRun, onEvent, onResumed: () => {} })))
+  const stops = await Promise.all(listened.map((stream) => stream.listen({ ...ofRun, onEvent, onResumed })))
   const stop = () => wake()
   const signals = [closed, ...(options.signal ? [options.signal] : [])]
   for (const signal of signals) signal.addEventListener('abort', stop)
@@ -66,6 +72,11 @@ export async function* subscribe(
         const event = queue.shift()!
         if (last === undefined || options.since === undefined || isAfter(event.cursor, last)) yield event
       }
+      if (expired)
+        throw new ProcessionError(
+          'cursor_expired',
+          'the connection was lost for so long that the live stream has dropped events; read the history of the runs that matter and subscribe anew',
+        )
       if (overrun)
         throw new ProcessionError(
           'limit_exceeded',
@@ -74,7 +85,7 @@ export async function* subscribe(
       if (signals.some((signal) => signal.aborted)) return
       await new Promise<void>((resolve) => {
         wake = resolve
-        if (queue.length > 0 || overrun || signals.some((signal) => signal.aborted)) resolve()
+        if (queue.length > 0 || overrun || expired || signals.some((signal) => signal.aborted)) resolve()
       })
     }
   } finally {
@@ -88,11 +99,4 @@ async function backlog(namespace: Namespace, runId: string, since: string): Prom
     throw new ProcessionError('invalid_argument', `${JSON.stringify(since)} is no cursor; pass the cursor of an event`)
   const records = await namespace.client.xrange(namespace.shardOf(runId).keys.events, `(${since}`, '+')
   return records.flatMap(([id, fields]) => parseRecord(id, fields)).filter((event) => event.runId === runId)
-}
-
-/** Order of stream ids: milliseconds, then number. */
-function isAfter(a: string, b: string): boolean {
-  const [aMs = 0, aNumber = 0] = a.split('-').map(Number)
-  const [bMs = 0, bNumber = 0] = b.split('-').map(Number)
-  return aMs !== bMs ? aMs > bMs : aNumber > bNumber
 }

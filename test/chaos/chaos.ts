@@ -33,6 +33,8 @@ export interface ChaosSettings {
   /** Most SIGKILLs of workers, one about every `killEveryMs`, while the load lasts. */
   readonly kills: number
   readonly killEveryMs: number
+  /** SIGSTOPs of workers among them, each for longer than a lock lasts: the worker goes on with jobs that it has lost. */
+  readonly stops: number
   /** SIGKILLs of Redis, each followed by a restart on the same data, spread over the kills of workers. */
   readonly redisKills: number
   /** How long an action works on average, ms. */
@@ -41,6 +43,7 @@ export interface ChaosSettings {
 
 export interface ChaosResult extends CheckReport {
   readonly kills: number
+  readonly stops: number
   readonly redisKills: number
   /** Runs whose history or context is not, entry by entry, what the plan says. */
   readonly inexact: number
@@ -58,18 +61,26 @@ const POLL_MS = 50
 /** Without one more commit for so long, the load is given up, and the checker says what is stuck. */
 const NO_PROGRESS_MS = 30_000
 const REDIS_DOWN_MS = 200
+/** A worker that has just become ready gets so long to take jobs before it can be a victim. */
+const SETTLE_MS = 250
 /** Share of the strikes that take the whole fleet. */
 const MASSACRE = 0.1
 
-/** Work per action that makes the load outlast its kills: 1.3 times as long, but at least 20 ms. */
+/** Work per action that makes the load outlast its kills: twice as long, but at least 20 ms. */
 export function workMsFor(settings: Omit<ChaosSettings, 'workMs'>): number {
-  const { kills, killEveryMs, workers, concurrency, procedures, states, seed } = settings
+  const { kills, stops, killEveryMs, workers, concurrency, procedures, states, seed } = settings
   const attempts = expectedAttempts({ seed, states, workMs: 0 }, procedures)
-  return Math.max(20, Math.ceil((1.3 * kills * killEveryMs * workers * concurrency) / attempts))
+  return Math.max(20, Math.ceil((2 * (kills + stops) * killEveryMs * workers * concurrency) / attempts))
 }
 
-/** Runs one chaos test and checks it. Throws only when it could not be carried out. */
-export async function runChaos(settings: ChaosSettings): Promise<ChaosResult> {
+/**
+ * Runs one chaos test and checks it. Throws only when it could not be carried out. `onRedis` is told of its Redis, before
+ * anything is done there.
+ */
+export async function runChaos(
+  settings: ChaosSettings,
+  onRedis: (url: string) => Promise<void> = async () => {},
+): Promise<ChaosResult> {
   const redis = await startTestRedis()
   const effectsDir = await mkdtemp(join(tmpdir(), 'procession-chaos-'))
   const { seed, states, workMs, concurrency, lockDurationMs, stalledIntervalMs } = settings
@@ -77,6 +88,7 @@ export async function runChaos(settings: ChaosSettings): Promise<ChaosResult> {
   const worker = { url: redis.url, prefix: PREFIX, effectsDir, concurrency, lockDurationMs, stalledIntervalMs, plan }
   const fleet = new ChaosFleet(worker)
   try {
+    await onRedis(redis.url)
     const started = await startRuns(redis.url, plan, settings.procedures)
     const began = performance.now()
     await fleet.start(settings.workers)
@@ -111,18 +123,22 @@ async function startRuns(url: string, plan: LoadPlan, procedures: number): Promi
 }
 
 /**
- * Kills by the seed until the load is over, or stands still. The next victim is chosen when the fleet is whole again, so
+ * Strikes by the seed until the load is over, or stands still. The next victim is chosen when the fleet is whole again, so
  * that the load gets on; now and then all of it goes at once. Returns how often Redis was killed.
  */
 async function strike(redis: TestRedis, fleet: ChaosFleet, settings: ChaosSettings): Promise<number> {
   const random = seededRandom(settings.seed)
   const progress = new Progress(redis.client, settings.procedures)
+  const frozenMs = settings.lockDurationMs + 2 * settings.stalledIntervalMs
   const redisKillEvery = settings.redisKills > 0 ? Math.ceil(settings.kills / (settings.redisKills + 1)) : Infinity
   let redisKills = 0
-  while (fleet.kills.length < settings.kills) {
-    if (!(await progress.lastsFor(settings.killEveryMs * (0.5 + random()), fleet.whole()))) return redisKills
-    const victims = random() < MASSACRE ? settings.workers : 1
-    for (let i = 0; i < victims && fleet.kills.length < settings.kills; i++) fleet.kill(random())
+  for (;;) {
+    const [kills, stops] = [settings.kills - fleet.kills.length, settings.stops - fleet.stops]
+    if (kills + stops <= 0) break
+    const whole = fleet.whole().then(() => delay(SETTLE_MS))
+    if (!(await progress.lastsFor(settings.killEveryMs * (0.5 + random()), whole))) return redisKills
+    if (random() < stops / (kills + stops)) fleet.freeze(random(), frozenMs * (1 + random()))
+    else strikeDown(fleet, Math.min(kills, random() < MASSACRE ? settings.workers : 1), random)
     if (redisKills < settings.redisKills && fleet.kills.length >= redisKillEvery * (redisKills + 1)) {
       redisKills++
       await redis.kill()
@@ -132,6 +148,10 @@ async function strike(redis: TestRedis, fleet: ChaosFleet, settings: ChaosSettin
   }
   await progress.lastsFor(Infinity)
   return redisKills
+}
+
+function strikeDown(fleet: ChaosFleet, victims: number, random: () => number): void {
+  for (let i = 0; i < victims; i++) fleet.kill(random())
 }
 
 /** Watches the load from outside. */
@@ -210,7 +230,14 @@ async function verdict(client: Redis, { plan, started, effectsDir, fleet }: Carr
     allEnded: true,
   })
   const inexact = await countInexact(client, plan, started)
-  return { ...report, inexact, kills: fleet.kills.length, surprises: fleet.surprises, attempts: effects.length }
+  return {
+    ...report,
+    inexact,
+    kills: fleet.kills.length,
+    stops: fleet.stops,
+    surprises: fleet.surprises,
+    attempts: effects.length,
+  }
 }
 
 /** Runs whose history or context is not exactly the planned one. */

@@ -38,7 +38,7 @@ interface Visit {
 /** Compares what actions did with what the histories say. */
 export function checkEffects({ effects, kills, runs }: EffectCheckInput): EffectFindings {
   const problems: Problem[] = []
-  const hit = new Set<number>()
+  const hit = new Set<Kill>()
   let actionsRerun = 0
   const byRun = effectsByRun(effects)
   for (const runId of byRun.keys())
@@ -48,7 +48,7 @@ export function checkEffects({ effects, kills, runs }: EffectCheckInput): Effect
       problems.push(...checkVisit(runId, revision, visit, kills))
       for (const executions of visit.executions.values()) {
         actionsRerun += executions.length - 1
-        if (executions.length > 1) for (const killed of killsOf(executions, kills)) hit.add(killed.at)
+        if (executions.length > 1) for (const killed of killsOf(executions, kills)) hit.add(killed)
       }
     }
     problems.push(...missingEffects(runId, entries, procedure, byRun.get(runId) ?? new Map()))

@@ -4,7 +4,7 @@
  * Each worker process appends to a file of its own, one line per execution of an action, written before the action does
  * anything else. `write` has returned when the action goes on, so a SIGKILL of the process loses no line (the kernel has it).
  */
-import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
+import { openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 
@@ -22,7 +22,7 @@ export type Effect = z.infer<typeof effectSchema>
 
 const NAME = /^effects-.+\.jsonl$/
 
-/** The log of this process. */
+/** The log of this process; open until it ends. */
 export class EffectLog {
   readonly #file: number
 
@@ -33,10 +33,6 @@ export class EffectLog {
   /** Notes that an action begins. */
   note(idempotencyKey: string, attempt: number): void {
     writeSync(this.#file, `${JSON.stringify({ idempotencyKey, attempt, pid: process.pid, at: Date.now() })}\n`)
-  }
-
-  close(): void {
-    closeSync(this.#file)
   }
 }
 

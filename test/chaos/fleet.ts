@@ -2,6 +2,7 @@
  * The worker processes that the chaos suite kills.
  *
  *     starting ──'ready'──▶ ready ──SIGKILL or its own end──▶ gone, and another is started in its place
+ *                           ready ──SIGSTOP──▶ frozen ──SIGCONT──▶ ready
  *                           ready ──stop()──▶ SIGTERM ──▶ gone for good
  *
  * Only this class starts and ends them. A process ends by itself when its parent is gone.
@@ -10,44 +11,79 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { ChaosWorkerSettings } from './chaos-worker.js'
+import { z } from 'zod'
 import type { Kill } from './effect-check.js'
+import { CHAOS_ENV, type LoadPlan } from './load.js'
 
-const STOP_MS = 20_000
+const DRAIN_MS = 10_000
+const STOP_MS = DRAIN_MS + 10_000
 const START_MS = 30_000
 const STDERR_CHARS = 2_000
 
 interface Member {
   readonly process: ChildProcess
-  readonly ready: Promise<void>
+  ready: Promise<void>
   isReady: boolean
   /** We sent it a signal: its end is no surprise. */
   ending: boolean
+  /** Sends SIGCONT, while it is frozen. */
+  thaw: (() => void) | undefined
   stderr: string
 }
 
-/** The compiled entry: beside this file in dist, also when this file runs as source. */
-function workerEntry(): string {
-  const beside = new URL('./chaos-worker.js', import.meta.url)
-  const entry = fileURLToPath(
-    existsSync(beside) ? beside : new URL('../../dist/test/chaos/chaos-worker.js', import.meta.url),
-  )
-  if (!existsSync(entry)) throw new Error(`${entry} is missing: npm run build compiles it`)
-  return entry
+/** What the processes of a fleet are started with. */
+export interface FleetSettings {
+  readonly url: string
+  readonly prefix: string
+  readonly effectsDir: string
+  readonly concurrency: number
+  readonly lockDurationMs: number
+  readonly stalledIntervalMs: number
+  readonly plan: LoadPlan
+}
+
+const readyMessage = z.object({ type: z.literal('ready') })
+
+/** A compiled file of the build that this file belongs to: beside it in dist, also when it runs as source. */
+function built(path: string): string {
+  const here = import.meta.url.endsWith('.ts') ? '../../dist/' : '../../'
+  const file = fileURLToPath(new URL(here + path, import.meta.url))
+  if (!existsSync(file)) throw new Error(`${file} is missing: npm run build compiles it`)
+  return file
+}
+
+/** The command line of the product's own worker process. */
+function workerArguments(settings: FleetSettings): string[] {
+  const options: Record<string, string | number> = {
+    actions: built('test/chaos/chaos-actions.js'),
+    redis: settings.url,
+    prefix: settings.prefix,
+    concurrency: settings.concurrency,
+    'lock-duration': settings.lockDurationMs,
+    'stalled-interval': settings.stalledIntervalMs,
+    'drain-timeout': DRAIN_MS,
+    'log-level': 'silent',
+  }
+  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
 }
 
 export class ChaosFleet {
   /** Every SIGKILL sent, in order. */
   readonly kills: Kill[] = []
+  /** How often a process was frozen. */
+  stops = 0
   /** Ends that nobody caused. */
   readonly surprises: string[] = []
-  readonly #settings: ChaosWorkerSettings
-  readonly #entry = workerEntry()
+  readonly #entry = built('workers/action-worker.js')
+  readonly #args: readonly string[]
+  readonly #env: NodeJS.ProcessEnv
   readonly #members: Member[] = []
   #stopping = false
 
-  constructor(settings: ChaosWorkerSettings) {
-    this.#settings = settings
+  constructor(settings: FleetSettings) {
+    const { effectsDir, plan } = settings
+    this.#args = workerArguments(settings)
+    this.#env = { ...process.env, [CHAOS_ENV]: JSON.stringify({ effectsDir, plan }) }
   }
 
   /** Starts `workers` processes; resolves when all take jobs. */
@@ -62,55 +98,61 @@ export class ChaosFleet {
   }
 
   #spawn(slot: number): Member {
-    const child = fork(this.#entry, [JSON.stringify(this.#settings)], {
+    const child = fork(this.#entry, this.#args, {
+      env: this.#env,
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
-    const member: Member = { process: child, ready: this.#whenReady(child), isReady: false, ending: false, stderr: '' }
-    member.ready.then(
-      () => {
-        member.isReady = true
-      },
-      () => {},
-    )
+    const member: Member = {
+      process: child,
+      isReady: false,
+      ending: false,
+      thaw: undefined,
+      stderr: '',
+      ready: Promise.resolve(),
+    }
+    member.ready = whenReady(member)
+    member.ready.catch(() => {}) // its end is told as a surprise
     child.stderr!.on('data', (chunk: Buffer) => {
       member.stderr = (member.stderr + chunk).slice(-STDERR_CHARS)
     })
-    child.once('exit', (code, signal) => {
+    child.once('close', (code, signal) => {
       if (member.ending) return
       this.surprises.push(`process ${child.pid} ended with ${signal ?? code}: ${member.stderr}`)
-      if (!this.#stopping) this.#members[slot] = this.#spawn(slot)
+      if (!this.#stopping && member.isReady) this.#members[slot] = this.#spawn(slot)
     })
     return member
   }
 
-  #whenReady(child: ChildProcess): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`worker ${child.pid} is not ready after ${START_MS} ms`)),
-        START_MS,
-      )
-      child.once('message', () => {
-        clearTimeout(timer)
-        resolve()
-      })
-      child.once('exit', () => {
-        clearTimeout(timer)
-        reject(new Error(`worker ${child.pid} ended before it was ready`))
-      })
-    })
+  /** One of the processes that take jobs, chosen by `chance` in [0, 1). */
+  #victim(chance: number): Member | undefined {
+    const awake = this.#members.filter((member) => member.isReady && !member.thaw)
+    return awake[Math.floor(chance * awake.length)]
   }
 
-  /** SIGKILLs one of the processes that take jobs, chosen by `chance` in [0, 1), and starts another in its place. */
+  /** SIGKILLs a process and starts another in its place. */
   kill(chance: number): void {
-    const ready = this.#members.filter((member) => member.isReady)
-    const victim = ready[Math.floor(chance * ready.length)]
+    const victim = this.#victim(chance)
     if (!victim) return
     victim.ending = true
     this.kills.push({ pid: victim.process.pid!, at: Date.now() })
     victim.process.kill('SIGKILL')
     const slot = this.#members.indexOf(victim)
     this.#members[slot] = this.#spawn(slot)
+  }
+
+  /** Freezes a process (SIGSTOP) for so long; then it goes on as if nothing had been, with jobs that it has lost. */
+  freeze(chance: number, ms: number): void {
+    const victim = this.#victim(chance)
+    if (!victim) return
+    this.stops++
+    victim.process.kill('SIGSTOP')
+    const timer = setTimeout(() => victim.thaw?.(), ms)
+    victim.thaw = () => {
+      clearTimeout(timer)
+      victim.thaw = undefined
+      victim.process.kill('SIGCONT')
+    }
   }
 
   /** SIGTERMs all and waits for their ends. One that does not drain in time is killed, and is a surprise. */
@@ -121,6 +163,7 @@ export class ChaosFleet {
         const member = this.#members[slot]!
         if (child.exitCode !== null || child.signalCode !== null) return
         const gone = once(child, 'exit')
+        member.thaw?.()
         await member.ready.catch(() => {})
         member.ending = true
         child.kill('SIGTERM')
@@ -135,4 +178,23 @@ export class ChaosFleet {
       }),
     )
   }
+}
+
+/** Resolves at the process's word that it takes jobs; rejects, with what it wrote, when it ends or takes too long. */
+function whenReady(member: Member): Promise<void> {
+  const { process: child } = member
+  return new Promise((resolve, reject) => {
+    const fail = (why: string) => reject(new Error(`worker ${child.pid} ${why}: ${member.stderr}`))
+    const timer = setTimeout(() => fail(`was not ready within ${START_MS} ms`), START_MS)
+    child.on('message', (message) => {
+      if (!readyMessage.safeParse(message).success) return
+      clearTimeout(timer)
+      member.isReady = true
+      resolve()
+    })
+    child.once('close', () => {
+      clearTimeout(timer)
+      fail('ended before it was ready')
+    })
+  })
 }

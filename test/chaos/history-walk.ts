@@ -178,7 +178,8 @@ export class HistoryWalk {
     if (context && entry.state !== initial) this.#report('reordered', entry, `the initial state is "${initial}"`)
     Object.assign(this.run, {
       state: entry.state ?? this.run.state,
-      revision: entry.revision ?? this.run.revision,
+      // A revision that was entered again still moved the record on by one.
+      revision: Math.max(entry.revision ?? 0, this.run.revision + 1),
       enteredAt: entry.at,
       failedAttempts: 0,
       ...(context && { error: undefined, context }),

@@ -13,13 +13,14 @@ describe(`500 runs of 5 states on two workers, one killed about every second (se
       procedures: 500,
       states: 5,
       workers: 2,
-      concurrency: 6,
+      concurrency: 10,
       lockDurationMs: 1_500,
       stalledIntervalMs: 1_000,
       kills: Infinity,
       killEveryMs: 1_000,
+      stops: 0,
       redisKills: 0,
-      workMs: 40,
+      workMs: 30,
     })
     process.stdout.write(`chaos seed ${seed}: ${JSON.stringify(result)}\n`)
   }, 180_000)

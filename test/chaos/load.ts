@@ -13,6 +13,9 @@ export interface LoadPlan {
   readonly workMs: number
 }
 
+/** Environment variable with the settings of a worker's actions: `{effectsDir, plan}`. */
+export const CHAOS_ENV = 'PROCESSION_CHAOS'
+
 const MAX_RETRIES = 3
 /** Of 100 visits, so many fail at least once, so many at least twice. */
 const ONCE_PERCENT = 15

@@ -99,7 +99,7 @@ describe('a first connect that fails', () => {
     const port = await silentPort()
     const { error, ms } = await refusal(`redis://:${PASSWORD}@127.0.0.1:${port}`, producer)
     expect(error.code).toBe('redis_unavailable')
-    expect(error.message).toContain(`127.0.0.1:${port} cannot be used: no answer within 2500 ms`)
+    expect(error.message).toContain(`127.0.0.1:${port} cannot be used: no answer within 2000 ms`)
     expect(ms).toBeLessThan(3_000)
     expect(inspect(error, { depth: 9 })).not.toContain(PASSWORD)
   })

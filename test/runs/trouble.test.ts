@@ -77,6 +77,18 @@ describe('a Redis that goes away', async () => {
     expect(await run.sendEvent('go')).toMatchObject({ accepted: true })
   })
 
+  test('for so long that the live stream dropped events ends a subscription with cursor_expired', async () => {
+    const run = await store.startProcedure('loop', '1.0')
+    const events = store.subscribe({ runId: run.id, since: '0-0' })
+    expect((await events.next()).value).toMatchObject({ type: 'started' })
+    const next = events.next()
+    const refused = expect(next).rejects.toMatchObject({ code: 'cursor_expired' })
+    await vi.waitFor(async () => expect(await redis.client.client('LIST')).toContain('cmd=xread'))
+    await redis.client.del('{procession:0}:events')
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal')
+    await refused
+  })
+
   test('that is out of memory refuses starts and events, names the remedy, and changes nothing', async () => {
     const run = await store.startProcedure('loop', '1.0')
     await redis.client.config('SET', 'maxmemory', '1')

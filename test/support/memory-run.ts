@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { decide } from '../../src/engine/decide.js'
 import type { CommitDecision, Decision, EngineInput } from '../../src/engine/decision.js'
 import type { HistoryEntry } from '../../src/engine/history.js'
@@ -82,6 +81,3 @@ export function told(run: RunRecord): ReplayedRun {
   const { id: _i, drive: _d, timeoutMs: _t, jobSeq: _j, timers: _ti, historyFull: _f, ...rest } = run
   return rest
 }
-
-/** Whether two values are deeply and strictly equal. */
-export const same = isDeepStrictEqual

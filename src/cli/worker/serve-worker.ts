@@ -44,7 +44,7 @@ export async function serveWorker(args: WorkerArguments): Promise<number> {
   const reason = await end
   say(`${reason}: draining ${worker.active} running actions, for at most ${args.drainTimeout} ms`)
   const closed = worker.close({ timeoutMs: args.drainTimeout }).then(() => true)
-  const clean = await Promise.race([closed, delay(args.drainTimeout + GRACE_MS, false, { ref: false })])
+  const clean = await Promise.race([closed, delay(args.drainTimeout + GRACE_MS, false)])
   say(clean ? 'has ended' : 'ends without having given its jobs back; others take them when their locks have run out')
   return clean ? EXIT.done : EXIT.error
 }
