@@ -58,18 +58,27 @@ async function procedureLoad(store: ProceduralStore, round: number): Promise<Fig
   return figure({ name: 'procedure_load', unit: 'ms', must: 10, aim: 1, ...summarize(samples) })
 }
 
-async function eventAndReset(store: ProceduralStore): Promise<Figure> {
+async function eventAndReset(store: ProceduralStore): Promise<Figure[]> {
   const run = await store.startProcedure('bench_proc', '1.0')
-  const step = async () => {
+  const send = async () => {
     const { accepted } = await run.sendEvent('next')
     if (!accepted) throw new Error(`run ${run.id} did not take the event "next"`)
-    await run.reset()
   }
-  for (let i = 0; i < WARM_UPS; i++) await step()
-  const samples: number[] = []
-  for (let i = 0; i < 1_000; i++) samples.push(await timed(step))
+  const samples = { both: [] as number[], event: [] as number[], reset: [] as number[] }
+  for (let i = -WARM_UPS; i < 1_000; i++) {
+    const event = await timed(send)
+    const reset = await timed(() => run.reset())
+    if (i < 0) continue
+    samples.both.push(event + reset)
+    samples.event.push(event)
+    samples.reset.push(reset)
+  }
   await run.cancel()
-  return figure({ name: 'event_and_reset', unit: 'ms', must: 5, aim: 0.5, ...summarize(samples) })
+  return [
+    figure({ name: 'event_and_reset', unit: 'ms', must: 5, aim: 0.5, ...summarize(samples.both) }),
+    figure({ name: 'event_alone', unit: 'ms', ...summarize(samples.event) }),
+    figure({ name: 'reset_alone', unit: 'ms', ...summarize(samples.reset) }),
+  ]
 }
 
 /** Drives a new run through its states; returns the time of its events. Throws when it did not complete. */
@@ -142,7 +151,7 @@ async function removeNamespace(client: Redis, prefix: string): Promise<void> {
 async function measureRound(store: ProceduralStore, round: number): Promise<Figure[]> {
   return [
     await procedureLoad(store, round),
-    await eventAndReset(store),
+    ...(await eventAndReset(store)),
     await fullExecution(store),
     ...(await parallel(store)),
   ]

@@ -87,7 +87,10 @@ export class RunMover {
   ): Promise<void> {
     const blocks: CommitBlock[] = []
     for (const { id, snapshot } of claimed) {
-      const block = await this.#timerCommit(id, snapshot, now).catch(onError)
+      const block = await this.#timerCommit(id, snapshot, now).catch((error: Error) => {
+        onError(error)
+        return undefined
+      })
       if (block) blocks.push(block)
     }
     if (blocks.length === 0) return

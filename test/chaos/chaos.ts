@@ -2,7 +2,8 @@
  * One chaos test from beginning to end: a Redis of its own, a fleet, a load, kills by seed, rest, and the checker's verdict.
  * Leaves no process and no file, however it ends.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -83,6 +84,8 @@ export async function runChaos(
 ): Promise<ChaosResult> {
   const redis = await startTestRedis()
   const effectsDir = await mkdtemp(join(tmpdir(), 'procession-chaos-'))
+  const clean = () => rmSync(effectsDir, { recursive: true, force: true })
+  process.once('exit', clean) // for Ctrl-C; the workers and Redis end with this process by themselves
   const { seed, states, workMs, concurrency, lockDurationMs, stalledIntervalMs } = settings
   const plan: LoadPlan = { seed, states, workMs }
   const worker = { url: redis.url, prefix: PREFIX, effectsDir, concurrency, lockDurationMs, stalledIntervalMs, plan }
@@ -100,7 +103,8 @@ export async function runChaos(
   } finally {
     await fleet.stop()
     await redis.stop()
-    await rm(effectsDir, { recursive: true, force: true })
+    clean()
+    process.off('exit', clean)
   }
 }
 

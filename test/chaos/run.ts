@@ -121,6 +121,7 @@ async function main({ json, ...given }: Options): Promise<void> {
   process.exitCode = exitCodeOf(document)
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 await main(parseOptions()).catch((error: Error) => {
   process.stderr.write(`error: ${error.message}\n`)
   process.exitCode = 1
