@@ -84,12 +84,15 @@ export async function runChaos(
 ): Promise<ChaosResult> {
   const redis = await startTestRedis()
   const effectsDir = await mkdtemp(join(tmpdir(), 'procession-chaos-'))
-  const clean = () => rmSync(effectsDir, { recursive: true, force: true })
-  process.once('exit', clean) // for Ctrl-C; the workers and Redis end with this process by themselves
   const { seed, states, workMs, concurrency, lockDurationMs, stalledIntervalMs } = settings
   const plan: LoadPlan = { seed, states, workMs }
   const worker = { url: redis.url, prefix: PREFIX, effectsDir, concurrency, lockDurationMs, stalledIntervalMs, plan }
   const fleet = new ChaosFleet(worker)
+  const clean = () => {
+    fleet.abandon()
+    rmSync(effectsDir, { recursive: true, force: true })
+  }
+  process.once('exit', clean) // for Ctrl-C; Redis ends with this process by itself
   try {
     await onRedis(redis.url)
     const started = await startRuns(redis.url, plan, settings.procedures)

@@ -155,6 +155,15 @@ export class ChaosFleet {
     }
   }
 
+  /** SIGKILLs all that is left, without waiting: for a process that is about to end itself. */
+  abandon(): void {
+    this.#stopping = true
+    for (const member of this.#members) {
+      member.ending = true
+      member.process.kill('SIGKILL')
+    }
+  }
+
   /** SIGTERMs all and waits for their ends. One that does not drain in time is killed, and is a surprise. */
   async stop(): Promise<void> {
     this.#stopping = true
