@@ -179,6 +179,16 @@ export class TransitionWorker extends Worker {
     }
   }
 
+  /**
+   * Lets go of a Redis that does not answer, which `close` would wait for: drops the blocking connection and stops
+   * renewing locks and looking for stalled jobs. The other connection is its owner's.
+   */
+  abandon(): void {
+    void this.lockManager.close()
+    ;(this as unknown as { stalledCheckStopper?: () => void }).stalledCheckStopper?.()
+    void this.transitions.blockingConnection?.disconnect(false)
+  }
+
   /** Gives a running job back to its queue, with the commit that says so; its late result finds the lock gone. */
   async release(job: TransitionJob, end: JobEnd): Promise<void> {
     if (!job.token) return

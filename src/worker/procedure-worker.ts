@@ -48,6 +48,25 @@ export interface ProcedureWorkerEvents {
 }
 
 const DRAIN_MS = 30_000
+/** How long each further step of a shutdown may take when Redis does not answer. */
+const GRACE_MS = 2_000
+
+/** Waits for `work`, but not longer than `ms`; whether it was done. Errors of `work` count as done. */
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  let cancel = () => {}
+  const late = new Promise<false>((resolve) => {
+    cancel = longTimeout(() => resolve(false), ms)
+  })
+  const done = await Promise.race([
+    work.then(
+      () => true,
+      () => true,
+    ),
+    late,
+  ])
+  cancel()
+  return done
+}
 
 export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   readonly #options: ProcedureWorkerOptions
@@ -183,15 +202,12 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     const started = this.#phase === 'running'
     this.#phase = 'closing'
     if (started) {
-      const stopped = [...this.#sweepers.values()].map((sweeper) => sweeper.stop())
-      const drained = Promise.all(this.#workers.map((worker) => worker.close())).then(() => true)
-      let cancel = () => {}
-      const deadline = new Promise<false>((resolve) => {
-        cancel = longTimeout(() => resolve(false), timeoutMs)
-      })
-      if (!(await Promise.race([drained, deadline]))) await this.#giveBack()
-      cancel()
-      await Promise.all([drained, ...stopped])
+      const stopped = Promise.all([...this.#sweepers.values()].map((sweeper) => sweeper.stop()))
+      const drained = Promise.all(this.#workers.map((worker) => worker.close()))
+      if (!(await within(timeoutMs, drained))) await within(GRACE_MS, this.#giveBack())
+      // A Redis that does not answer leaves both open; what hangs on it fails when the connection is dropped.
+      const ended = await within(GRACE_MS, Promise.all([drained, stopped]))
+      if (!ended) for (const worker of this.#workers) worker.abandon()
     }
     this.#subscriber?.disconnect()
     await this.#connection?.close()

@@ -66,3 +66,22 @@ test('runs go on where they were when Redis is killed and comes back, twice; no 
     expect(replay(items)).toMatchObject({ context, revision, seq, status: 'completed' })
   }
 })
+
+test('a worker whose Redis is gone closes all the same', {
+  timeout: 60_000,
+}, async () => {
+  const gone = await startTestRedis()
+  const orphan = new ProcedureWorker({ connection: gone.url, actions: { T: { work } }, logger: silent })
+  await orphan.start()
+  const running = await ProceduralStore.connect({ connection: gone.url })
+  await running.register({
+    name: 'slow',
+    version: '1.0',
+    definition: { initial_state: 'a', states: { a: { action: { type: 'function', module: 'T', function: 'work' } } } },
+  })
+  await running.startProcedure('slow', '1.0')
+  await gone.kill()
+  await orphan.close({ timeoutMs: 50 })
+  await running.close()
+  await gone.stop()
+})
