@@ -14,7 +14,7 @@ import { startTestRedis, type TestRedis } from '../support/redis.js'
 import { type CheckReport, checkNamespace } from './checker.js'
 import { readEffects } from './effects.js'
 import { ChaosFleet } from './fleet.js'
-import { queueName, shardTag } from './formats.js'
+import { type Entry, queueName, shardTag } from './formats.js'
 import { readHistory } from './history-check.js'
 import { chainProcedure, expectedAttempts, type LoadPlan, moveOf, plannedContext, plannedMoves } from './load.js'
 import { dumpNamespace } from './namespace-dump.js'
@@ -46,8 +46,10 @@ export interface ChaosResult extends CheckReport {
   readonly kills: number
   readonly stops: number
   readonly redisKills: number
-  /** Runs whose history or context is not, entry by entry, what the plan says. */
-  readonly inexact: number
+  /** Of each run whose history or context is not, entry by entry, what the plan says: what differs. */
+  readonly inexact: readonly string[]
+  /** Runs that were given up with `worker_lost`, after one more crash of an attempt's worker than is borne. */
+  readonly workerLost: number
   /** Processes that ended without having been told to, or did not end when told to. */
   readonly surprises: readonly string[]
   /** Attempts that actions made, those run again included. */
@@ -64,6 +66,8 @@ const NO_PROGRESS_MS = 30_000
 const REDIS_DOWN_MS = 200
 /** A worker that has just become ready gets so long to take jobs before it can be a victim. */
 const SETTLE_MS = 250
+/** Crashes after which an attempt is still repeated. */
+const MOST_CRASHES = 3
 /** Share of the strikes that take the whole fleet. */
 const MASSACRE = 0.1
 
@@ -142,7 +146,7 @@ async function strike(redis: TestRedis, fleet: ChaosFleet, settings: ChaosSettin
   for (;;) {
     const [kills, stops] = [settings.kills - fleet.kills.length, settings.stops - fleet.stops]
     if (kills + stops <= 0) break
-    const whole = fleet.whole().then(() => delay(SETTLE_MS))
+    const whole = fleet.whole().then(() => delay(SETTLE_MS + (random() * settings.killEveryMs) / 2))
     if (!(await progress.lastsFor(settings.killEveryMs * (0.5 + random()), whole))) return redisKills
     if (random() < stops / (kills + stops)) fleet.freeze(random(), frozenMs * (1 + random()))
     else strikeDown(fleet, Math.min(kills, random() < MASSACRE ? settings.workers : 1), random)
@@ -236,10 +240,10 @@ async function verdict(client: Redis, { plan, started, effectsDir, fleet }: Carr
     kills: fleet.kills,
     allEnded: true,
   })
-  const inexact = await countInexact(client, plan, started)
+  const compared = await compareWithPlan(client, plan, started)
   return {
     ...report,
-    inexact,
+    ...compared,
     kills: fleet.kills.length,
     stops: fleet.stops,
     surprises: fleet.surprises,
@@ -247,15 +251,34 @@ async function verdict(client: Redis, { plan, started, effectsDir, fleet }: Carr
   }
 }
 
-/** Runs whose history or context is not exactly the planned one. */
-async function countInexact(client: Redis, plan: LoadPlan, started: readonly string[]): Promise<number> {
+/** Entry of an attempt that was given up after so many crashes of its workers: the engine's promise, not a fault. */
+function isGivenUp({ error, crashes = 0 }: Entry): boolean {
+  return error?.code === 'worker_lost' && crashes > MOST_CRASHES
+}
+
+/** Holds each run's history and context against the plan. */
+async function compareWithPlan(client: Redis, plan: LoadPlan, started: readonly string[]) {
   const [shard] = await dumpNamespace(client, PREFIX)
-  return started.filter((runId) => {
+  const inexact: string[] = []
+  let workerLost = 0
+  for (const runId of started) {
     const { entries } = readHistory(runId, shard?.histories.get(runId) ?? [])
-    const moves = entries.map(moveOf).filter((move) => move !== undefined)
+    if (entries.some(isGivenUp)) {
+      workerLost++
+      continue
+    }
     const context: unknown = JSON.parse(shard?.runs.get(runId)?.ctx ?? 'null')
-    return (
-      !isDeepStrictEqual(moves, plannedMoves(plan, runId)) || !isDeepStrictEqual(context, plannedContext(plan, runId))
-    )
-  }).length
+    const difference = differenceFromPlan(plan, runId, entries, context)
+    if (difference) inexact.push(`${runId}: ${difference}`)
+  }
+  return { inexact, workerLost }
+}
+
+function differenceFromPlan(plan: LoadPlan, runId: string, entries: readonly Entry[], context: unknown) {
+  const moves = entries.map(moveOf).filter((move) => move !== undefined)
+  const planned = plannedMoves(plan, runId)
+  for (let i = 0; i < Math.max(moves.length, planned.length); i++)
+    if (moves[i] !== planned[i])
+      return `move ${i} is "${moves[i]}", planned "${planned[i]}"; it ends ${JSON.stringify(entries.slice(-3))}`
+  return isDeepStrictEqual(context, plannedContext(plan, runId)) ? undefined : `context ${JSON.stringify(context)}`
 }

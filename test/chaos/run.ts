@@ -17,10 +17,13 @@ type ChaosDocument = ReportDocument &
   > & {
     readonly seed: number
     readonly problems: ChaosResult['problems']
+    readonly inexact: ChaosResult['inexact']
     readonly surprises: ChaosResult['surprises']
   }
 
 type Options = Omit<ChaosSettings, 'workMs'> & { readonly workMs?: number; readonly json: boolean }
+
+const PROBLEMS_SHOWN = 20
 
 function whole(least: number): (text: string) => number {
   return (text) => {
@@ -66,7 +69,8 @@ function figuresOf(result: ChaosResult, settings: ChaosSettings): Figure[] {
     none('reordered', result.reordered, 'runs'),
     none('stuck', result.stuck, 'runs'),
     none('orphan_keys', result.orphanKeys, 'keys'),
-    none('inexact_histories', result.inexact, 'runs'),
+    none('inexact_histories', result.inexact.length, 'runs'),
+    figure({ name: 'worker_lost', value: result.workerLost, unit: 'runs' }),
     none('worker_surprises', result.surprises.length, 'processes'),
     figure({ name: 'kills', value: result.kills, unit: 'kills', must: settings.kills, better: 'higher' }),
     figure({ name: 'stops', value: result.stops, unit: 'stops', must: settings.stops, better: 'higher' }),
@@ -104,8 +108,8 @@ async function main({ json, ...given }: Options): Promise<void> {
     known = await versions(url)
   })
   const { seed: _seed, ...rest } = settings
-  const { lost, doubled, reordered, stuck, orphanKeys, actionsRerun, kills, stops, redisKills, problems, surprises } =
-    result
+  const { lost, doubled, reordered, stuck, orphanKeys, actionsRerun, kills, stops, redisKills, problems } = result
+  const [inexact, surprises] = [result.inexact.slice(0, PROBLEMS_SHOWN), result.surprises.slice(0, PROBLEMS_SHOWN)]
   const document: ChaosDocument = {
     versions: known,
     settings: { ...rest, appendfsync: 'everysec', ...machine(), loadAverage: foreign.told().loadAverage },
@@ -113,11 +117,12 @@ async function main({ json, ...given }: Options): Promise<void> {
     seed,
     ...{ lost, doubled, reordered, stuck, orphanKeys, actionsRerun, kills, stops, redisKills },
     problems,
+    inexact,
     surprises,
   }
   printReport(`Chaos, seed ${seed}`, document, { json })
   if (!json) for (const { kind, runId = '', words } of problems) process.stdout.write(`  ${kind} ${runId}: ${words}\n`)
-  if (!json) for (const surprise of surprises) process.stdout.write(`  ${surprise}\n`)
+  if (!json) for (const text of [...inexact, ...surprises]) process.stdout.write(`  ${text}\n`)
   process.exitCode = exitCodeOf(document)
 }
 
