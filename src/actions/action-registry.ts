@@ -54,7 +54,7 @@ export async function loadActionsFile(file: string): Promise<ActionModules> {
   } catch (cause) {
     throw new ProcessionError(
       'invalid_argument',
-      `the actions file ${path} cannot be loaded: ${(cause as Error).message}`,
+      `the actions file ${path} cannot be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
       { cause },
     )
   }

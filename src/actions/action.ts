@@ -36,8 +36,12 @@ export type ActionFunction = (context: any, args: any, info: ActionInfo) => unkn
 /** Functions by module and name, as `{module, function}` in a definition finds them. */
 export type ActionModules = Readonly<Record<string, Readonly<Record<string, ActionFunction>>>>
 
+/** Marks what {@link emit} returns, also across copies of this package: an actions file may bring its own. */
+const EMISSION = Symbol.for('procession.emission')
+
 /** What {@link emit} returns. */
 export class Emission {
+  readonly [EMISSION] = true
   readonly event: string
   readonly patch: unknown
 
@@ -45,6 +49,11 @@ export class Emission {
     this.event = event
     this.patch = patch
   }
+}
+
+/** Whether an action returned an emission, of this or of another copy of this package. */
+export function isEmission(value: unknown): value is Emission {
+  return typeof value === 'object' && value !== null && EMISSION in value
 }
 
 /** To be returned by an action: emits `event` instead of `success`, and shallow-merges `patch` into the context. */

@@ -1,7 +1,7 @@
 import { NonRetryableError } from '../kernel/errors.js'
-import { isJsonObject, type Json, type JsonObject, jsonDepth } from '../kernel/json.js'
+import { isJsonObject, type Json, type JsonObject, jsonDepth, jsonTextDepth } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
-import { Emission } from './action.js'
+import { isEmission } from './action.js'
 
 /** What a successful attempt means to its run. */
 export interface ActionOutcome {
@@ -23,15 +23,16 @@ function invalid(message: string): NonRetryableError {
 
 /** A value as plain JSON within bounds. Throws a final `result_invalid`. */
 function plain(value: unknown, what: string, maxBytes: number): Json | undefined {
-  if (jsonDepth(value, LIMITS.jsonDepth) > LIMITS.jsonDepth)
-    throw invalid(`${what} nests deeper than ${LIMITS.jsonDepth} levels, or in a circle`)
   let text: string | undefined
   try {
+    if (jsonDepth(value, LIMITS.jsonDepth) > LIMITS.jsonDepth)
+      throw new Error(`it nests deeper than ${LIMITS.jsonDepth} levels, or in a circle`)
     text = JSON.stringify(value)
   } catch (cause) {
-    throw invalid(`${what} is not JSON: ${(cause as Error).message}`)
+    throw invalid(`${what} is not JSON: ${textOf(readSafely(cause, 'message'))}`)
   }
   if (text === undefined) return undefined
+  if (jsonTextDepth(text) > LIMITS.jsonDepth) throw invalid(`${what} nests deeper than ${LIMITS.jsonDepth} levels`)
   const bytes = Buffer.byteLength(text)
   if (bytes > maxBytes)
     throw invalid(
@@ -52,7 +53,7 @@ function patchOf(value: unknown, what: string): { patch?: JsonObject } {
  * else a result that is kept and not merged. Throws a final `result_invalid` for what is no JSON or over a bound.
  */
 export function outcomeOf(returned: unknown): ActionOutcome {
-  if (returned instanceof Emission) {
+  if (isEmission(returned)) {
     const { event } = returned
     if (typeof event !== 'string' || event.length === 0 || event.length > LIMITS.nameChars)
       throw invalid(
@@ -70,16 +71,45 @@ export function outcomeOf(returned: unknown): ActionOutcome {
   return { event: 'success', ...(result !== undefined && { result }) }
 }
 
+/** A property of whatever was thrown; undefined where reading it throws in turn. */
+function readSafely(thrown: unknown, field: string): unknown {
+  try {
+    return (thrown as Record<string, unknown> | null | undefined)?.[field]
+  } catch {
+    return undefined
+  }
+}
+
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown)
+  } catch {
+    return 'the action threw something that cannot be shown'
+  }
+}
+
+/** A failed attempt on its way through BullMQ: an Error of ours, whatever the action threw. */
+export class AttemptError extends Error {
+  override readonly name = 'AttemptError'
+  readonly failure: ActionFailure
+
+  constructor(thrown: unknown) {
+    const failure = failureOf(thrown)
+    super(`${failure.code}: ${failure.message}`)
+    this.failure = failure
+    const stack = readSafely(thrown, 'stack')
+    if (typeof stack === 'string') this.stack = stack.slice(0, LIMITS.stackChars)
+  }
+}
+
 /** What an action threw, in the engine's terms: its `code`, else its class's name, else `action_failed`. */
 export function failureOf(thrown: unknown): ActionFailure {
-  const { code, name, message } = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as Partial<
-    Record<string, unknown>
-  >
+  const [code, name, message] = ['code', 'name', 'message'].map((field) => readSafely(thrown, field))
   const ownName = typeof name === 'string' && name !== 'Error' && name !== '' ? name : undefined
   const given = typeof code === 'string' || typeof code === 'number' ? String(code) : ownName
   return {
     code: (given || 'action_failed').slice(0, LIMITS.errorCodeChars),
-    message: (typeof message === 'string' ? message : String(thrown)).slice(0, LIMITS.errorMessageChars),
+    message: (typeof message === 'string' ? message : textOf(thrown)).slice(0, LIMITS.errorMessageChars),
     nonRetryable: name === 'NonRetryableError' || name === 'UnrecoverableError',
   }
 }

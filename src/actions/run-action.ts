@@ -32,7 +32,7 @@ export function runAction(
     case 'validate':
       return validate(action, context, info.event)
     case 'function':
-      return registry.find(action.module, action.function)(context, action.args ?? [], info)
+      return registry.find(action.module, action.function)(context, structuredClone(action.args ?? []), info)
     default:
       throw new NonRetryableError(
         `this release runs no actions of type ${JSON.stringify(action.type)}`,

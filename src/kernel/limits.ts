@@ -35,6 +35,8 @@ export const LIMITS = {
   errorCodeChars: 128,
   /** Characters of an error's message, in the history and on the run. */
   errorMessageChars: 2_000,
+  /** Characters of a stack trace, in Bull Board. */
+  stackChars: 4_000,
   /** Characters of a reason given to `cancel`. */
   reasonChars: 1_000,
   /** Codes in `retry.on` and `retry.not_on`. */

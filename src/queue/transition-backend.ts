@@ -64,8 +64,8 @@ export interface TransitionBackendSettings {
   readonly bullmqEvents: boolean
 }
 
-export type StartReply = readonly [code: number, fingerprint: string, seq: string]
-export type AdvanceReply = readonly [code: number, seq: string]
+export type StartReply = readonly [code: number, fingerprint: string, version: string]
+export type AdvanceReply = readonly [code: number, seq: string, now: number]
 
 /** Codes of `advance` and `finish`: see the scripts' headers. */
 export const COMMITTED = 1
@@ -307,8 +307,9 @@ export class TransitionBackend extends RedisQueueBackend {
       const args = this.#finishArguments(end, leaving.job, token, fetchNext, failure)
       const [code, body, now] = (await this.#call('finish', args, true)) as [number, unknown, number]
       if (code === COMMITTED) {
+        const next = Array.isArray(body) ? this.#nextJob(body, now) : ([] as unknown as NextJob)
         leaving.committed(end)
-        return Array.isArray(body) ? this.#nextJob(body, now) : ([] as unknown as NextJob)
+        return next
       }
       if (code > VISIT_OVER) {
         leaving.lost()

@@ -145,9 +145,7 @@ export class TransitionWorker extends Worker {
     const lost = own.deferredFailure !== undefined
     const decide = (newer: RunSnapshot) => this.#handler.failed(own, error, newer, lost)
     const end = await decide(snapshot)
-    const failure = new FailedAttempt(`${(error as { code?: string }).code ?? error.name}: ${error.message}`, {
-      cause: error,
-    })
+    const failure = new FailedAttempt(error.message)
     if (error.stack) failure.stack = error.stack
     const leave =
       end.kind === 'completed'
@@ -164,18 +162,20 @@ export class TransitionWorker extends Worker {
     const { leaving } = this.transitions
     const own = job as TransitionJob & { leavingAs?: JobEnd }
     own.leavingAs = end
-    leaving.set(job.id!, {
+    const entry: LeavingJob = {
       job,
       end,
       redecide,
       stale: (snapshot) => this.#handler.stale(job, snapshot),
       committed: (end) => this.#handler.committed(job, end),
       lost: () => this.#handler.lost(job),
-    })
+    }
+    leaving.set(job.id!, entry)
     try {
       return await leave()
     } finally {
-      leaving.delete(job.id!)
+      // Not that of a later attempt, when this process has picked its own stalled job up again.
+      if (leaving.get(job.id!) === entry) leaving.delete(job.id!)
     }
   }
 

@@ -3,7 +3,9 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { ProcessionError } from '../kernel/errors.js'
 import { parseRedisUrl } from './url.js'
 
-const CONNECT_TIMEOUT_MS = 2_000
+const CONNECT_TIMEOUT_MS = 1_500
+/** How long a producer's command may stay unanswered: a frozen Redis is told, not waited for. */
+const COMMAND_TIMEOUT_MS = 10_000
 const RETRY_DELAY_CAP_MS = 1_000
 const CLOSE_TIMEOUT_MS = 1_000
 /** How long ioredis waits for the other side's FIN before it destroys a socket that it was told to close. */
@@ -11,7 +13,7 @@ const DISCONNECT_TIMEOUT_MS = 200
 
 /** How {@link connectRedis} connects. */
 export interface ConnectOptions {
-  /** How long the first connect may take before it is `redis_unavailable`; 2,000 ms by default. */
+  /** How long the first connect may take before it is `redis_unavailable`; 1,500 ms by default. */
   readonly connectTimeoutMs?: number
   /** Whether the connection serves a worker, whose blocking reads must never give up, or only a producer. */
   readonly role: 'producer' | 'worker'
@@ -31,7 +33,8 @@ export interface RedisConnection {
 /**
  * Connects to Redis and waits until it is ready (AOF loaded, logged in, database selected).
  *
- * `target` is a URL (`redis:`, `rediss:`), ioredis options, or an ioredis instance, which is used as it is and not closed.
+ * `target` is a URL (`redis:`, `rediss:`), ioredis options, or an ioredis instance, which is used as it is and not closed;
+ * a producer gets a connection of its own with the instance's options, unless that has `maxRetriesPerRequest: 0`.
  * Once connected, a lost connection is taken up again for ever, after 50 ms doubling to at most 1 s. A worker's commands
  * wait for it and are sent again (`maxRetriesPerRequest: null`): its scripts can be. A producer's fail at once (`0`): an
  * event that is sent again by itself could be taken twice. Later connection errors are events of the client; listeners
@@ -68,6 +71,7 @@ async function open(given: RedisOptions, timeoutMs: number, options: ConnectOpti
     lazyConnect: true,
     enableReadyCheck: true,
     maxRetriesPerRequest: options.role === 'worker' ? null : 0,
+    ...(options.role === 'producer' && { commandTimeout: given.commandTimeout ?? COMMAND_TIMEOUT_MS }),
     // No retry before the first success: a caller with a wrong address wants to hear of it, not to wait.
     retryStrategy: (times) => (established ? (given.retryStrategy ?? retryDelayMs)(times) : null),
   }
@@ -107,6 +111,11 @@ async function adopt(client: Redis, timeoutMs: number, role: ConnectOptions['rol
   } catch (error) {
     client.off('error', ignoreEvent)
     throw unavailable(client.options, error)
+  }
+  // An instance that sends again what a lost connection left unanswered could have an event taken twice.
+  if (role === 'producer' && retries !== 0) {
+    client.off('error', ignoreEvent)
+    return open(client.options, timeoutMs, { role })
   }
   return {
     client,

@@ -20,7 +20,8 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof Error && REFUSAL.test(error.message)
 }
 
-const CONNECTION_LOST = /^(Connection is closed|Reached the max retries per request|Stream isn't writeable)/
+const CONNECTION_LOST =
+  /^(Connection is closed|Reached the max retries per request|Stream isn't writeable|Command timed out)/
 const SOCKET_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOTFOUND'])
 
 const REMEDIES: Record<string, string> = {

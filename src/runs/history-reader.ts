@@ -13,7 +13,8 @@ export interface HistoryPage {
 
 const entrySchema = z.looseObject({ at: z.number(), seq: z.number(), type: z.string() })
 
-function parseEntry(runId: string, text: string): HistoryEntry {
+/** One line of a history. Throws `corrupt_record` for what no release has written. */
+export function parseEntry(runId: string, text: string): HistoryEntry {
   const parsed = entrySchema.safeParse(JSON.parse(text))
   if (parsed.success) return parsed.data as unknown as HistoryEntry
   throw new ProcessionError(

@@ -3,7 +3,8 @@
  *
  * A reader is `idle` until somebody listens, then `reading` until nobody does or it is closed. It alone moves its cursor.
  * A lost connection is taken up again at the cursor; what the stream dropped meanwhile (it keeps about
- * LIMITS.liveStreamEntries) is gone, so whoever waits for a state reads the run again when `onResumed` tells him.
+ * LIMITS.liveStreamEntries) is gone, also for a reader that lags by so much. Whoever waits for a state reads the run
+ * again when `onResumed` tells him.
  */
 import type { Redis } from 'ioredis'
 import type { HistoryEntry } from '../engine/history.js'
@@ -11,7 +12,7 @@ import type { ShardKeys } from '../redis/keys.js'
 
 /** One history entry as it was committed, without context, patch, payload and result. */
 export interface LiveEvent extends Omit<HistoryEntry, 'context' | 'patch' | 'result' | 'blocked' | 'guardFailures'> {
-  /** Position in the shard's stream; `since` takes it up behind it. */
+  /** Position in the shard's stream, `<record>.<entry>`; `since` takes it up behind it. */
   readonly cursor: string
   readonly runId: string
   readonly procedure: string
@@ -22,14 +23,20 @@ export interface LiveListener {
   /** Only events of this run; all without it. */
   readonly runId?: string
   onEvent(event: LiveEvent): void
-  /** The reader had lost its connection; `missed`: the stream has dropped events that it had not read. */
+  /** The reader was away, or is far behind; `missed`: the stream has dropped events that it had not read. */
   onResumed(missed: boolean): void
 }
 
 const BLOCK_MS = 5_000
+const READ_COUNT = 500
+/** A reader that has not looked for so long may have been overtaken by the stream's trimming. */
+const LAG_MS = 2_000
+
+/** A blocking read waits, and is sent again: reading twice from one cursor does no harm. */
+const READER_OPTIONS = { maxRetriesPerRequest: null, lazyConnect: false, commandTimeout: undefined as never }
 
 /** Parses one record of the stream: `r` run id, `p` procedure@version, `d` per entry. */
-export function parseRecord(cursor: string, fields: readonly string[]): LiveEvent[] {
+export function parseRecord(record: string, fields: readonly string[]): LiveEvent[] {
   let runId = ''
   let key = ''
   const events: LiveEvent[] = []
@@ -41,7 +48,7 @@ export function parseRecord(cursor: string, fields: readonly string[]): LiveEven
       const at = key.lastIndexOf('@')
       events.push({
         ...(JSON.parse(value) as HistoryEntry),
-        cursor,
+        cursor: `${record}.${events.length}`,
         runId,
         procedure: key.slice(0, at),
         version: key.slice(at + 1),
@@ -51,11 +58,14 @@ export function parseRecord(cursor: string, fields: readonly string[]): LiveEven
   return events
 }
 
-/** Order of stream ids: milliseconds, then number. */
+/** Order of cursors and of stream ids: milliseconds, number, entry; an id without an entry stands before its entries. */
 export function isAfter(a: string, b: string): boolean {
-  const [aMs = 0, aNumber = 0] = a.split('-').map(Number)
-  const [bMs = 0, bNumber = 0] = b.split('-').map(Number)
-  return aMs !== bMs ? aMs > bMs : aNumber > bNumber
+  const [left, right] = [a, b].map((cursor) => cursor.split(/[-.]/).map(Number)) as [number[], number[]]
+  for (let part = 0; part < 3; part++) {
+    const [x, y] = [left[part] ?? -1, right[part] ?? -1]
+    if (x !== y) return x > y
+  }
+  return false
 }
 
 type StreamReply = [key: string, records: [id: string, fields: string[]][]][] | null
@@ -80,14 +90,23 @@ export class LiveStreamReader {
     const key = listener.runId ?? ''
     const group = this.#listeners.get(key) ?? new Set()
     this.#listeners.set(key, group.add(listener))
-    this.#starting ??= this.#start()
-    await this.#starting
-    return () => {
-      const current = this.#listeners.get(key)
-      current?.delete(listener)
-      if (current?.size === 0) this.#listeners.delete(key)
-      if (this.#listeners.size === 0) this.#stop()
+    const leave = () => this.#leave(key, listener)
+    try {
+      this.#starting ??= this.#start()
+      await this.#starting
+      return leave
+    } catch (error) {
+      leave()
+      this.#starting = undefined
+      throw error
     }
+  }
+
+  #leave(key: string, listener: LiveListener): void {
+    const current = this.#listeners.get(key)
+    current?.delete(listener)
+    if (current?.size === 0) this.#listeners.delete(key)
+    if (this.#listeners.size === 0) this.#stop()
   }
 
   #tell(event: LiveEvent): void {
@@ -98,7 +117,7 @@ export class LiveStreamReader {
   async #start(): Promise<void> {
     const cursor = await this.#newest()
     if (this.#closed) return
-    const reader = this.#client.duplicate({ maxRetriesPerRequest: null, lazyConnect: false })
+    const reader = this.#client.duplicate({ ...READER_OPTIONS })
     reader.on('error', () => {}) // it reconnects; the client's owner hears of the same trouble
     this.#reader = reader
     void this.#read(reader, cursor)
@@ -117,16 +136,11 @@ export class LiveStreamReader {
     })
     while (this.#reader === reader) {
       try {
-        const reply = (await reader.xread(
-          'COUNT',
-          500,
-          'BLOCK',
-          BLOCK_MS,
-          'STREAMS',
-          this.#keys.events,
-          cursor,
-        )) as StreamReply
-        for (const [id, fields] of reply?.[0]?.[1] ?? []) {
+        const asked = performance.now()
+        const args = ['COUNT', READ_COUNT, 'BLOCK', BLOCK_MS, 'STREAMS', this.#keys.events, cursor] as const
+        const records = ((await reader.xread(...args)) as StreamReply)?.[0]?.[1] ?? []
+        if (records.length === READ_COUNT || performance.now() - asked > BLOCK_MS + LAG_MS) await this.#resumed(cursor)
+        for (const [id, fields] of records) {
           cursor = id
           for (const event of parseRecord(id, fields)) this.#tell(event)
         }
@@ -136,9 +150,10 @@ export class LiveStreamReader {
     }
   }
 
+  /** The reader was away, or is far behind: tells its listeners, and whether the stream has dropped what it had not read. */
   async #resumed(cursor: string): Promise<void> {
     const oldest = await this.#client.xrange(this.#keys.events, '-', '+', 'COUNT', 1).catch(() => [])
-    const missed = oldest[0] === undefined || isAfter(oldest[0][0], cursor)
+    const missed = cursor !== '0-0' && (oldest[0] === undefined || isAfter(oldest[0][0], cursor))
     for (const group of [...this.#listeners.values()]) for (const listener of [...group]) listener.onResumed(missed)
   }
 

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import type { RunRecord } from '../engine/run.js'
-import { RUN_STATUSES, type RunStatus } from '../engine/status.js'
+import type { RunStatus } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
 import { type RunSnapshot, SNAPSHOT_FIELDS } from '../queue/run-hash.js'
@@ -23,6 +23,8 @@ export interface RunFilter {
 
 export interface RunPage {
   readonly items: RunRecord[]
+  /** Ids of runs whose records cannot be read; they hold up no list. */
+  readonly unreadable: string[]
   /** Pass it as `after` for the next page; missing when there is none. */
   readonly next?: string
 }
@@ -103,6 +105,8 @@ class IndexWalk {
 async function walksFor(namespace: Namespace, filter: RunFilter, after: Position | undefined): Promise<IndexWalk[]> {
   const { client } = namespace
   const walks: IndexWalk[] = []
+  // Runs do not move between procedures, as they do between statuses: a walk over all of them misses none.
+  const procedures = filter.status || filter.procedure ? [] : await client.smembers(namespace.keys.procedures)
   for (const shard of namespace.shards) {
     const byStatus = filter.status ? shard.keys.byStatus(filter.status) : undefined
     const byProcedure = filter.procedure ? shard.keys.byProcedure(filter.procedure) : undefined
@@ -111,7 +115,7 @@ async function walksFor(namespace: Namespace, filter: RunFilter, after: Position
       const [ofStatus, ofProcedure] = await Promise.all([client.zcard(byStatus), client.zcard(byProcedure)])
       keys = [ofStatus <= ofProcedure ? byStatus : byProcedure]
     }
-    if (keys.length === 0) keys = RUN_STATUSES.map((status) => shard.keys.byStatus(status))
+    if (keys.length === 0) keys = procedures.map((name) => shard.keys.byProcedure(name))
     for (const key of keys) walks.push(new IndexWalk(client, key, shard, after))
   }
   return walks
@@ -153,20 +157,25 @@ export async function listRuns(
 ): Promise<RunPage> {
   const walks = await walksFor(namespace, filter, after === undefined ? undefined : parseCursor(after))
   const items: RunRecord[] = []
+  const unreadable: string[] = []
   let last: Position | undefined
   for (let scanned = 0; items.length < limit && scanned < LIMITS.listScan; ) {
     const candidates = await nextPositions(walks, Math.min(CHUNK, limit - items.length))
-    if (candidates.length === 0) return { items }
+    if (candidates.length === 0) return { items, unreadable }
     scanned += candidates.length
     const pipeline = namespace.client.pipeline()
     for (const { position, shard } of candidates) pipeline.hmget(shard.keys.run(position.id), ...SNAPSHOT_FIELDS)
     const snapshots = await execute<RunSnapshot[]>(pipeline)
     candidates.forEach(({ position }, i) => {
-      const run = decodeRun(position.id, snapshots[i]!)
-      if (run && matches(run, filter)) items.push(run)
       last = position
+      try {
+        const run = decodeRun(position.id, snapshots[i]!)
+        if (run && matches(run, filter)) items.push(run)
+      } catch {
+        unreadable.push(position.id)
+      }
     })
   }
   const more = (await nextPositions(walks, 1)).length > 0
-  return { items, ...(more && last && { next: `${last.startedAt}:${last.id}` }) }
+  return { items, unreadable, ...(more && last && { next: `${last.startedAt}:${last.id}` }) }
 }

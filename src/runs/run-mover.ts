@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { committedRun } from '../engine/committed.js'
 import { decide } from '../engine/decide.js'
 import type { CommitDecision, EngineInput, IgnoredDecision } from '../engine/decision.js'
 import type { RunRecord } from '../engine/run.js'
@@ -7,13 +8,20 @@ import { LIMITS } from '../kernel/limits.js'
 import type { CommitBlock } from '../queue/commit-block.js'
 import { type RunSnapshot, SNAPSHOT_FIELDS } from '../queue/run-hash.js'
 import { COMMITTED, SEQ_MOVED } from '../queue/transition-backend.js'
+import { execute } from '../redis/replies.js'
 import { encodeCommit } from './commit-encoder.js'
+import { parseEntry } from './history-reader.js'
 import type { Namespace, Shard } from './namespace.js'
 import type { Registry } from './registry.js'
 import { decodeRun } from './run-codec.js'
 
 /** What became of an input: committed, with the run as it then was, or nothing stored. */
-export type MoveOutcome = { readonly before: RunRecord; readonly decision: CommitDecision | IgnoredDecision }
+export type MoveOutcome =
+  | { readonly before: RunRecord; readonly decision: CommitDecision; readonly after: RunRecord }
+  | { readonly before: RunRecord; readonly decision: IgnoredDecision }
+
+/** What moves a run: an input, or how to make one of the run as it is read each time. */
+export type MoveInput = Exclude<EngineInput, { kind: 'reset' }> | { readonly kind: 'reset' }
 
 /** Reads runs, and moves them by commits that are no job's end: decide, compare and set, decide again when it lost. */
 export class RunMover {
@@ -33,6 +41,10 @@ export class RunMover {
       this.#namespace.shardOf(runId).keys.run(runId),
       ...SNAPSHOT_FIELDS,
     )
+    return this.#decode(runId, snapshot)
+  }
+
+  #decode(runId: string, snapshot: RunSnapshot): RunRecord {
     const run = decodeRun(runId, snapshot)
     if (run) return run
     throw new ProcessionError('not_found', `there is no run ${JSON.stringify(runId)}; "procession runs" lists them`)
@@ -42,7 +54,7 @@ export class RunMover {
    * Decides `input` and commits it, in the order of the calls for one run.
    * Throws `not_found`, what the decision refuses with, and `conflict` when it lost too often.
    */
-  async move(runId: string, input: EngineInput): Promise<MoveOutcome> {
+  async move(runId: string, input: MoveInput): Promise<MoveOutcome> {
     const before = this.#queues.get(runId) ?? Promise.resolve()
     const turn = before.then(() => this.#move(runId, input))
     const settled = turn.catch(() => {})
@@ -54,17 +66,18 @@ export class RunMover {
     }
   }
 
-  async #move(runId: string, input: EngineInput, now = 0): Promise<MoveOutcome> {
+  async #move(runId: string, input: MoveInput, now = 0): Promise<MoveOutcome> {
     for (let tries = 1; tries <= LIMITS.commitTries; tries++) {
-      const before = await this.read(runId)
+      const { run: before, engineInput } = await this.#readFor(runId, input)
       const procedure = await this.#registry.compiled(before.procedure, before.version)
-      const decision = decide(procedure, before, input, now)
+      const decision = decide(procedure, before, engineInput, now)
       if (decision.kind === 'refused') throw new ProcessionError(decision.code, decision.message)
       if (decision.kind === 'ignored') return { before, decision }
       if (decision.kind === 'retry') throw new Error('only a job is retried')
       const block = encodeCommit(procedure, before, decision, { byOwnJob: false })
       const [reply] = await this.#namespace.shardOf(runId).transitions.advance([block])
-      if (reply![0] === COMMITTED) return { before, decision }
+      const [code, , committedAt] = reply!
+      if (code === COMMITTED) return { before, decision, after: committedRun(before, decision, committedAt) }
       // Lost to another commit. After a few rounds, step aside for a moment so that not all try again at once.
       if (tries > 3) await delay(Math.random() * Math.min(tries, 20))
     }
@@ -72,6 +85,21 @@ export class RunMover {
       'conflict',
       `run ${runId} kept changing under this call (${LIMITS.commitTries} tries); call again`,
     )
+  }
+
+  /** The run, and the input for it: a reset goes back to the context that the history begins with. */
+  async #readFor(runId: string, input: MoveInput): Promise<{ run: RunRecord; engineInput: EngineInput }> {
+    if (input.kind !== 'reset') return { run: await this.read(runId), engineInput: input }
+    const { keys } = this.#namespace.shardOf(runId)
+    const [snapshot, first] = await execute<[RunSnapshot, string | null]>(
+      this.#namespace.client
+        .multi()
+        .hmget(keys.run(runId), ...SNAPSHOT_FIELDS)
+        .lindex(keys.history(runId), 0),
+    )
+    const run = this.#decode(runId, snapshot)
+    const context = first === null ? {} : (parseEntry(runId, first).context ?? {})
+    return { run, engineInput: { kind: 'reset', context } }
   }
 
   /**

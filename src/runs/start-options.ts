@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { ProcessionError } from '../kernel/errors.js'
 import { checkRunId, newRunId, runIdOfKey } from '../kernel/ids.js'
-import { digestOf, isJsonObject, type Json, type JsonObject, jsonBytes, jsonDepth } from '../kernel/json.js'
+import { digestOf, isJsonObject, type Json, type JsonObject, jsonDepth, jsonTextDepth } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
+import { checkOptions } from './check-options.js'
 
 const schema = z.strictObject({
   runId: z.string().optional(),
@@ -26,6 +27,8 @@ export interface StartOptions {
 /** A start, checked and complete. */
 export interface StartRequest {
   readonly id: string
+  /** Whether the caller named the id, by itself or by a key: then the run may exist already. */
+  readonly named: boolean
   readonly context: JsonObject
   readonly drive: 'auto' | 'manual'
   readonly timeoutMs: number | undefined
@@ -36,61 +39,73 @@ export interface StartRequest {
 /** Names of options that DESIGN promises and that do not work yet. */
 const NOT_YET = ['delayMs', 'priority', 'tags']
 
-/** The value as plain JSON within the bounds of a context. Throws `invalid_argument`, `limit_exceeded`. */
-export function checkContext(context: unknown): JsonObject {
-  if (!isJsonObject(context))
+/**
+ * A value as the plain JSON that would be stored. What is checked is that JSON, since `toJSON` and getters can make
+ * anything of a harmless-looking object. Throws `invalid_argument`, `limit_exceeded`.
+ */
+function plainJson(what: string, value: unknown, maxBytes: number): Json {
+  let text: string | undefined
+  try {
+    text = jsonDepth(value, LIMITS.jsonDepth) > LIMITS.jsonDepth ? TOO_DEEP : JSON.stringify(value)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new ProcessionError('invalid_argument', `${what} is not JSON: ${why}`, { cause })
+  }
+  if (text === undefined)
     throw new ProcessionError(
       'invalid_argument',
-      `the context is ${describe(context)}; give a JSON object such as {"env":"staging"}`,
+      `${what} is ${typeof value}, which is not JSON; give an object, list, string, number, boolean or null`,
     )
-  if (jsonDepth(context, LIMITS.jsonDepth) > LIMITS.jsonDepth)
-    throw new ProcessionError('limit_exceeded', `the context nests deeper than ${LIMITS.jsonDepth} levels; flatten it`)
-  let plain: JsonObject
-  try {
-    plain = JSON.parse(JSON.stringify(context)) as JsonObject
-  } catch (cause) {
-    throw new ProcessionError('invalid_argument', `the context is not JSON: ${(cause as Error).message}`, { cause })
-  }
-  const bytes = jsonBytes(plain)
-  if (bytes > LIMITS.contextBytes)
+  if (jsonTextDepth(text) > LIMITS.jsonDepth)
+    throw new ProcessionError('limit_exceeded', `${what} nests deeper than ${LIMITS.jsonDepth} levels; flatten it`)
+  const bytes = Buffer.byteLength(text)
+  if (bytes > maxBytes)
     throw new ProcessionError(
       'limit_exceeded',
-      `the context has ${bytes} bytes, at most ${LIMITS.contextBytes} are allowed; keep large values elsewhere and a reference here`,
+      `${what} has ${bytes} bytes, at most ${maxBytes} are allowed; keep large values elsewhere and a reference here`,
     )
-  return plain
+  return JSON.parse(text) as Json
+}
+
+/** JSON text that is deeper than any bound, for values that are too deep to be written out. */
+const TOO_DEEP = '['.repeat(LIMITS.jsonDepth + 1) + ']'.repeat(LIMITS.jsonDepth + 1)
+
+/** The value as plain JSON within the bounds of a context. Throws `invalid_argument`, `limit_exceeded`. */
+export function checkContext(context: unknown): JsonObject {
+  const plain = isJsonObject(context) ? plainJson('the context', context, LIMITS.contextBytes) : context
+  if (isJsonObject(plain)) return plain
+  throw new ProcessionError(
+    'invalid_argument',
+    `the context is ${describe(plain)}; give a JSON object such as {"env":"staging"}`,
+  )
 }
 
 function describe(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (value === null || value === undefined) return String(value)
-  return typeof value === 'object' ? 'an instance of a class' : `${typeof value} ${JSON.stringify(value)?.slice(0, 60)}`
+  return typeof value === 'object' ? 'an instance of a class' : `the ${typeof value} ${String(value).slice(0, 60)}`
 }
 
 /** Checks what a start was called with. Throws `invalid_argument`, `limit_exceeded`, `not_supported_yet`. */
-export function checkStart(procedure: string, version: string, context: unknown, options: unknown): StartRequest {
+export function checkStart(procedure: unknown, version: unknown, context: unknown, options: unknown): StartRequest {
+  for (const [what, value] of Object.entries({ procedure, version }))
+    if (typeof value !== 'string')
+      throw new ProcessionError(
+        'invalid_argument',
+        `the ${what} is ${describe(value)}; give its ${what === 'version' ? 'X.Y, X.Y.Z or latest' : 'name'}`,
+      )
   const given = (options ?? {}) as Record<string, unknown>
   const later = NOT_YET.find((name) => given[name] !== undefined)
   if (later) throw new ProcessionError('not_supported_yet', `the start option ${later} does not work yet; leave it out`)
-  const parsed = schema.safeParse(given)
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!
-    throw new ProcessionError(
-      'invalid_argument',
-      `start option ${issue.path.join('.') || JSON.stringify(Object.keys(given))}: ${issue.message}`,
-    )
-  }
-  const { runId, idempotencyKey, drive = 'auto', timeoutMs } = parsed.data
+  const { runId, idempotencyKey, drive = 'auto', timeoutMs } = checkOptions('start', schema, given)
   if (runId !== undefined && idempotencyKey !== undefined)
     throw new ProcessionError('invalid_argument', 'give runId or idempotencyKey, not both: the id is made from the key')
-  const id =
-    runId !== undefined
-      ? checkRunId(runId)
-      : idempotencyKey !== undefined
-        ? runIdOfKey(idempotencyKey)
-        : newRunId(Date.now())
+  const named = runId ?? (idempotencyKey === undefined ? undefined : runIdOfKey(idempotencyKey))
   const plain = checkContext(context ?? {})
-  const fingerprint = digestOf({ procedure, version, context: plain, drive, timeoutMs: timeoutMs ?? null }).slice(0, 16)
-  return { id, context: plain, drive, timeoutMs, fingerprint }
+  // The version is compared by itself: `latest` may mean another one by now, and is the same request all the same.
+  const fingerprint = digestOf({ procedure, context: plain, drive, timeoutMs: timeoutMs ?? null }).slice(0, 16)
+  const id = named === undefined ? newRunId(Date.now()) : runId === undefined ? named : checkRunId(named)
+  return { id, named: named !== undefined, context: plain, drive, timeoutMs, fingerprint }
 }
 
 /** Checks an event's name and payload. Throws `invalid_argument`, `limit_exceeded`. */
@@ -98,24 +113,8 @@ export function checkEvent(name: unknown, payload: unknown): { name: string; pay
   if (typeof name !== 'string' || name.length === 0 || name.length > LIMITS.nameChars)
     throw new ProcessionError(
       'invalid_argument',
-      `event ${JSON.stringify(name)?.slice(0, 160)} is no event name; give a string of 1 to ${LIMITS.nameChars} characters`,
+      `the event is ${typeof name === 'string' ? JSON.stringify(name.slice(0, 160)) : describe(name)}; give a name of 1 to ${LIMITS.nameChars} characters`,
     )
   if (payload === undefined) return { name }
-  if (jsonDepth(payload, LIMITS.jsonDepth) > LIMITS.jsonDepth)
-    throw new ProcessionError(
-      'limit_exceeded',
-      `the payload of event ${JSON.stringify(name)} nests deeper than ${LIMITS.jsonDepth} levels; flatten it`,
-    )
-  const bytes = jsonBytes(payload)
-  if (bytes > LIMITS.payloadBytes)
-    throw new ProcessionError(
-      'limit_exceeded',
-      `the payload of event ${JSON.stringify(name)} has ${bytes} bytes, at most ${LIMITS.payloadBytes} are allowed`,
-    )
-  if (bytes === 0)
-    throw new ProcessionError(
-      'invalid_argument',
-      `the payload of event ${JSON.stringify(name)} is not JSON; give an object, list, string, number, boolean or null`,
-    )
-  return { name, payload: JSON.parse(JSON.stringify(payload)) as Json }
+  return { name, payload: plainJson(`the payload of event ${JSON.stringify(name)}`, payload, LIMITS.payloadBytes) }
 }

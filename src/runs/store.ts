@@ -1,25 +1,31 @@
 import { setMaxListeners } from 'node:events'
 import type { Redis, RedisOptions } from 'ioredis'
 import type { IgnoredReason } from '../engine/decision.js'
-import { decideStart } from '../engine/start.js'
-import { isEnded, RUN_STATUSES, type RunStatus } from '../engine/status.js'
+import { isEnded, type RunStatus } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
-import type { JsonObject } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
-import { ALREADY_THERE, VERSION_INACTIVE } from '../queue/transition-backend.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
 import { asCallError } from '../redis/replies.js'
 import { assertSafeRedis } from '../redis/safety.js'
-import { encodeCommit } from './commit-encoder.js'
+import { checkOptions } from './check-options.js'
 import { type HistoryPage, readHistory } from './history-reader.js'
 import { type LiveEvent, LiveStreamReader } from './live-stream.js'
 import { type Namespace, openNamespace } from './namespace.js'
 import { type RegisteredProcedure, type RegisteredVersion, type Registration, Registry } from './registry.js'
+import {
+  EVENT_OPTIONS_NOT_YET,
+  eventOptions,
+  historyRequest,
+  runsRequest,
+  subscribeRequest,
+  waitRequest,
+} from './requests.js'
 import { type EventAnswer, RunHandle, type WaitRequest } from './run-handle.js'
-import { listRuns } from './run-list.js'
-import { RunMover } from './run-mover.js'
+import { listRuns, type RunFilter } from './run-list.js'
+import { type MoveInput, RunMover } from './run-mover.js'
+import { RunStarter } from './run-starter.js'
 import { type RunState, runState } from './run-state.js'
-import { checkEvent, checkStart, type StartOptions, type StartRequest } from './start-options.js'
+import { checkEvent, checkStart, type StartOptions } from './start-options.js'
 import { type SubscribeOptions, subscribe } from './subscription.js'
 import { waitForRun } from './wait.js'
 
@@ -56,6 +62,7 @@ export class ProceduralStore {
   readonly #namespace: Namespace
   readonly #registry: Registry
   readonly #mover: RunMover
+  readonly #starter: RunStarter
   readonly #streams: readonly LiveStreamReader[]
   readonly #closed = new AbortController()
 
@@ -65,6 +72,7 @@ export class ProceduralStore {
     this.#namespace = namespace
     this.#registry = new Registry(connection.client, namespace.keys, namespace.shards.length)
     this.#mover = new RunMover(namespace, this.#registry)
+    this.#starter = new RunStarter(namespace, this.#registry)
     this.#streams = namespace.shards.map((shard) => new LiveStreamReader(connection.client, shard.keys))
   }
 
@@ -126,34 +134,8 @@ export class ProceduralStore {
     options: StartOptions = {},
   ): Promise<RunHandle> {
     const request = checkStart(name, version, context, options)
-    return this.#call(() => this.#start(name, version, request))
-  }
-
-  async #start(name: string, version: string, request: StartRequest): Promise<RunHandle> {
-    const exact = await this.#registry.resolve(name, version)
-    const procedure = await this.#registry.compiled(name, exact)
-    const { id, drive, fingerprint, timeoutMs } = request
-    const decision = decideStart(procedure, {
-      id,
-      context: request.context,
-      drive,
-      ...(timeoutMs !== undefined && { timeoutMs }),
-    })
-    const block = encodeCommit(procedure, undefined, decision, { byOwnJob: false })
-    const { transitions } = this.#namespace.shardOf(id)
-    const [reply] = await transitions.start([{ procedure: name, version: exact, fingerprint, block }])
-    const [code, stored] = reply!
-    if (code === VERSION_INACTIVE)
-      throw new ProcessionError(
-        'version_inactive',
-        `${procedure.key} is deactivated and starts no new runs; start another version or activate it`,
-      )
-    if (code === ALREADY_THERE && stored !== fingerprint)
-      throw new ProcessionError(
-        'idempotency_conflict',
-        `run ${id} was started with another procedure, version, context or options; use another run id or idempotency key, or the same input`,
-      )
-    return this.run(id)
+    await this.#call(() => this.#starter.start(name, version, request))
+    return this.run(request.id)
   }
 
   /** A handle on a run by its id, which is not checked to exist. */
@@ -171,74 +153,74 @@ export class ProceduralStore {
    * Throws `not_found`, `invalid_status` on an ended run, `invalid_argument`, `limit_exceeded`, `conflict`.
    */
   async sendEvent(runId: string, event: string, options: { payload?: unknown } = {}): Promise<EventAnswer> {
-    for (const later of ['eventId', 'deliver'])
-      if (later in options)
-        throw new ProcessionError('not_supported_yet', `the event option ${later} does not work yet; leave it out`)
-    const checked = checkEvent(event, options.payload)
-    const { before, decision } = await this.#call(() => this.#mover.move(runId, { kind: 'event', ...checked }))
-    if (decision.kind === 'ignored')
-      return { accepted: false, reason: decision.reason as IgnoredReason, state: before.state }
-    if (decision.run.error?.code === 'history_limit' && isEnded(decision.run.status))
-      return { accepted: false, reason: 'history_limit', state: decision.run.state }
-    return { accepted: true, state: decision.run.state }
+    const later = EVENT_OPTIONS_NOT_YET.find((name) => Object.hasOwn(options ?? {}, name))
+    if (later)
+      throw new ProcessionError('not_supported_yet', `the event option ${later} does not work yet; leave it out`)
+    const checked = checkEvent(event, checkOptions('sendEvent', eventOptions, options).payload)
+    const moved = await this.#call(() => this.#mover.move(runId, { kind: 'event', ...checked }))
+    if (!('after' in moved))
+      return { accepted: false, reason: moved.decision.reason as IgnoredReason, state: moved.before.state }
+    const { state, status, error } = moved.after
+    if (error?.code === 'history_limit' && isEnded(status)) return { accepted: false, reason: 'history_limit', state }
+    return { accepted: true, state }
   }
 
   /** Ends a live run. A running action is told to stop; its result is discarded. Throws `not_found`, `invalid_status`. */
   async cancel(runId: string, reason?: string): Promise<RunState> {
     if (reason !== undefined && (typeof reason !== 'string' || reason.length > LIMITS.reasonChars))
       throw new ProcessionError('invalid_argument', `a reason is a string of at most ${LIMITS.reasonChars} characters`)
-    await this.#call(() => this.#mover.move(runId, { kind: 'cancel', ...(reason !== undefined && { reason }) }))
-    return this.getState(runId)
+    return this.#control(runId, { kind: 'cancel', ...(reason !== undefined && { reason }) })
   }
 
   /** Begins the run anew, under the same id, in its initial state and with its initial context. Throws `not_found`, `invalid_status`. */
   async reset(runId: string): Promise<RunState> {
-    const { items } = await this.history(runId, { limit: 1 })
-    const context: JsonObject = items[0]?.context ?? {}
-    await this.#call(() => this.#mover.move(runId, { kind: 'reset', context }))
-    return this.getState(runId)
+    return this.#control(runId, { kind: 'reset' })
+  }
+
+  /** A control is carried out or refused: it is never ignored. */
+  async #control(runId: string, input: MoveInput): Promise<RunState> {
+    const moved = await this.#call(() => this.#mover.move(runId, input))
+    return runState('after' in moved ? moved.after : moved.before)
   }
 
   /** Waits for a run; woken by its events, not by polling. Throws `not_found`, `wait_timeout`, `closed`. */
   async runToCompletion(runId: string, request: WaitRequest = {}): Promise<RunState> {
+    const { until, timeoutMs } = checkOptions('result', waitRequest, request)
     const stream = this.#streams[this.#namespace.shardOf(runId).keys.index]!
-    const options = {
-      until: request.until ?? 'ended',
-      timeoutMs: request.timeoutMs,
-      read: () => this.#mover.read(runId),
-      signal: this.#closed.signal,
-    }
-    const run = await this.#call(() => waitForRun(stream, runId, options))
-    return runState(run)
+    const read = () => this.#mover.read(runId)
+    const options = { until, timeoutMs, read, signal: this.#closed.signal }
+    return runState(await this.#call(() => waitForRun(stream, runId, options)))
   }
 
   /** What was committed to a run, oldest first. `after`: how many entries to pass over. Throws `not_found`. */
-  async history(
-    runId: string,
-    { after = 0, limit = LIMITS.pageItems }: { after?: number; limit?: number } = {},
-  ): Promise<HistoryPage> {
-    const page = { after: checkAfter(after), limit: checkLimit(limit) }
+  async history(runId: string, request: { after?: number; limit?: number } = {}): Promise<HistoryPage> {
+    const page = checkOptions('history', historyRequest, request)
     return this.#call(() => readHistory(this.#namespace, runId, page))
   }
 
-  /** Runs, newest first. Throws `invalid_argument`. */
-  async runs(request: RunsRequest = {}): Promise<{ items: RunState[]; next?: string }> {
-    const { after, limit = 100, ...filter } = request
-    if (filter.status !== undefined && !RUN_STATUSES.includes(filter.status))
-      throw new ProcessionError(
-        'invalid_argument',
-        `${JSON.stringify(filter.status)} is no status; it is one of ${RUN_STATUSES.join(', ')}`,
-      )
-    if ('tag' in filter)
+  /** Runs, newest first; `unreadable` names those whose records cannot be read. Throws `invalid_argument`. */
+  async runs(request: RunsRequest = {}): Promise<{ items: RunState[]; next?: string; unreadable?: string[] }> {
+    if (Object.hasOwn(request ?? {}, 'tag'))
       throw new ProcessionError('not_supported_yet', 'runs have no tags yet; filter by status, procedure or state')
-    const range = { ...(after !== undefined && { after }), limit: checkLimit(limit) }
-    const page = await this.#call(() => listRuns(this.#namespace, filter, range))
-    return { items: page.items.map(runState), ...(page.next !== undefined && { next: page.next }) }
+    const { after, limit, ...filter } = checkOptions('runs', runsRequest, request)
+    const range = { ...(after !== undefined && { after }), limit }
+    const page = await this.#call(() => listRuns(this.#namespace, filter as RunFilter, range))
+    return {
+      items: page.items.map(runState),
+      ...(page.next !== undefined && { next: page.next }),
+      ...(page.unreadable.length > 0 && { unreadable: page.unreadable }),
+    }
   }
 
   /** Live events as they are committed; ends when the consumer stops, `signal` fires or the store closes. */
-  subscribe(options: SubscribeOptions = {}): AsyncGenerator<LiveEvent, void, void> {
-    return subscribe(this.#namespace, this.#streams, options, this.#closed.signal)
+  async *subscribe(options: SubscribeOptions = {}): AsyncGenerator<LiveEvent, void, void> {
+    const request = checkOptions('subscribe', subscribeRequest, options) as SubscribeOptions
+    if (this.#closed.signal.aborted) throw new ProcessionError('closed', 'the store was closed; connect a new one')
+    try {
+      yield* subscribe(this.#namespace, this.#streams, request, this.#closed.signal)
+    } catch (error) {
+      throw asCallError(error)
+    }
   }
 
   /** Carries out a call to Redis; its errors become the API's. */
@@ -257,17 +239,4 @@ export class ProceduralStore {
     for (const stream of this.#streams) stream.close()
     await this.#connection.close()
   }
-}
-
-function checkAfter(after: number): number {
-  if (Number.isInteger(after) && after >= 0) return after
-  throw new ProcessionError(
-    'invalid_argument',
-    `after is ${after}; give a whole number from 0 on, e.g. the next of a page`,
-  )
-}
-
-function checkLimit(limit: number): number {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= LIMITS.pageItems) return limit
-  throw new ProcessionError('invalid_argument', `limit is ${limit}; give a whole number from 1 to ${LIMITS.pageItems}`)
 }

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis'
 import { ProcessionError } from '../kernel/errors.js'
 import { isAfter, type LiveEvent, type LiveStreamReader, parseRecord } from './live-stream.js'
 import type { Namespace } from './namespace.js'
@@ -72,11 +73,7 @@ export async function* subscribe(
         const event = queue.shift()!
         if (last === undefined || options.since === undefined || isAfter(event.cursor, last)) yield event
       }
-      if (expired)
-        throw new ProcessionError(
-          'cursor_expired',
-          'the connection was lost for so long that the live stream has dropped events; read the history of the runs that matter and subscribe anew',
-        )
+      if (expired) throw cursorExpired()
       if (overrun)
         throw new ProcessionError(
           'limit_exceeded',
@@ -95,8 +92,29 @@ export async function* subscribe(
 }
 
 async function backlog(namespace: Namespace, runId: string, since: string): Promise<LiveEvent[]> {
-  if (!/^\d+-\d+$/.test(since))
+  if (!/^\d+-\d+(\.\d+)?$/.test(since))
     throw new ProcessionError('invalid_argument', `${JSON.stringify(since)} is no cursor; pass the cursor of an event`)
-  const records = await namespace.client.xrange(namespace.shardOf(runId).keys.events, `(${since}`, '+')
-  return records.flatMap(([id, fields]) => parseRecord(id, fields)).filter((event) => event.runId === runId)
+  const { client } = namespace
+  const stream = namespace.shardOf(runId).keys.events
+  if (await wasTrimmedBehind(client, stream, since)) throw cursorExpired()
+  const records = await client.xrange(stream, since.split('.')[0]!, '+')
+  return records
+    .flatMap(([id, fields]) => parseRecord(id, fields))
+    .filter((event) => event.runId === runId && isAfter(event.cursor, since))
+}
+
+/** Whether the stream has dropped records behind `since`. Redis before 7 does not tell; then only a gap that shows counts. */
+async function wasTrimmedBehind(client: Redis, stream: string, since: string): Promise<boolean> {
+  if (since.startsWith('0-0')) return false
+  const info = (await client.xinfo('STREAM', stream).catch(() => [])) as unknown[]
+  const fields = Array.isArray(info) ? info : Object.entries(info).flat()
+  const dropped = fields[fields.indexOf('max-deleted-entry-id') + 1]
+  return fields.includes('max-deleted-entry-id') && typeof dropped === 'string' && isAfter(dropped, since)
+}
+
+function cursorExpired(): ProcessionError {
+  return new ProcessionError(
+    'cursor_expired',
+    'the live stream has dropped events that this subscription had not seen; read the history of the runs that matter and subscribe anew',
+  )
 }

@@ -11,6 +11,9 @@ function isThere(run: Pick<RunRecord, 'status'>, until: WaitUntil): boolean {
   return isEnded(run.status) || (until === 'idle' && run.status === 'waiting')
 }
 
+/** How long after its timeout a wait may still learn where the run stands, to say so. */
+const ANSWER_MS = 500
+
 export interface WaitOptions {
   readonly until: WaitUntil
   /** Milliseconds; undefined waits for ever. */
@@ -24,6 +27,21 @@ export interface WaitOptions {
  * committed in between is missed. Throws `wait_timeout`, and `closed` when the store is closed meanwhile.
  */
 export async function waitForRun(stream: LiveStreamReader, runId: string, options: WaitOptions): Promise<RunRecord> {
+  const { timeoutMs } = options
+  if (timeoutMs === undefined) return watchRun(stream, runId, options)
+  let cancel = () => {}
+  const late = new Promise<never>((_resolve, reject) => {
+    const message = `Redis has not answered within ${timeoutMs} ms how run ${runId} is; the run goes on, wait again`
+    cancel = longTimeout(() => reject(new ProcessionError('wait_timeout', message)), timeoutMs + ANSWER_MS)
+  })
+  try {
+    return await Promise.race([watchRun(stream, runId, options), late])
+  } finally {
+    cancel()
+  }
+}
+
+async function watchRun(stream: LiveStreamReader, runId: string, options: WaitOptions): Promise<RunRecord> {
   const { until, read, timeoutMs, signal } = options
   let wake: () => void = () => {}
   let check = true

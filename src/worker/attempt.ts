@@ -76,6 +76,7 @@ class AttemptLimits {
   #reject: (error: Error) => void = () => {}
   #cancelTimeout: () => void = () => {}
   #cancelSilence: () => void = () => {}
+  #stopped = false
 
   constructor(attempt: Attempt, timeoutMs: number | undefined, heartbeatMs: number | undefined) {
     this.#attempt = attempt
@@ -94,7 +95,7 @@ class AttemptLimits {
   }
 
   beat(): void {
-    if (this.#heartbeatMs === undefined) return
+    if (this.#heartbeatMs === undefined || this.#stopped) return
     this.#cancelSilence()
     const message = `the action did not call heartbeat() for ${this.#heartbeatMs} ms`
     this.#cancelSilence = longTimeout(() => this.#fail('heartbeat_timeout', message), this.#heartbeatMs)
@@ -107,6 +108,7 @@ class AttemptLimits {
   }
 
   stop(): void {
+    this.#stopped = true
     this.#cancelTimeout()
     this.#cancelSilence()
   }

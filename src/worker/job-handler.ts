@@ -7,7 +7,7 @@
 
 import type { Logger } from '../actions/action.js'
 import type { ActionRegistry } from '../actions/action-registry.js'
-import { type ActionFailure, type ActionOutcome, failureOf } from '../actions/outcome.js'
+import { type ActionFailure, type ActionOutcome, AttemptError, failureOf } from '../actions/outcome.js'
 import { decide } from '../engine/decide.js'
 import { stateOf } from '../engine/enter.js'
 import type { EntryDraft } from '../engine/history.js'
@@ -110,9 +110,11 @@ export class RunJobHandler implements JobHandler {
       const outcome = await runAttempt({ run, state, number: memory.attempt, slot, registry: actions, logger })
       if (outcome !== RELEASED) memory.outcome = outcome
       return outcome
+    } catch (thrown) {
+      throw new AttemptError(thrown)
     } finally {
       // A released slot stays until its outcome has been passed over.
-      if (!slot.released) running.end(job.id!)
+      if (!slot.released) running.end(slot)
     }
   }
 
@@ -135,7 +137,7 @@ export class RunJobHandler implements JobHandler {
 
   async failed(job: TransitionJob, error: Error, snapshot: RunSnapshot, lost: boolean): Promise<JobEnd> {
     const memory = this.#memory(job)
-    memory.failure = lost ? workerLost(job) : failureOf(error)
+    memory.failure = lost ? workerLost(job) : error instanceof AttemptError ? error.failure : failureOf(error)
     const run = this.#currentRun(job, snapshot)
     if (!run) return this.stale(job, snapshot)
     memory.run = run
@@ -189,7 +191,7 @@ export class RunJobHandler implements JobHandler {
   released(job: TransitionJob): boolean {
     const slot = this.#parts.running.get(job.id!)
     if (!slot?.released) return false
-    this.#parts.running.end(job.id!)
+    this.#parts.running.end(slot)
     return true
   }
 

@@ -17,6 +17,7 @@ import { ProcessionError } from '../kernel/errors.js'
 import { longTimeout } from '../kernel/long-timeout.js'
 import { type TransitionJob, TransitionWorker } from '../queue/transition-worker.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
+import { asCallError } from '../redis/replies.js'
 import { assertSafeRedis } from '../redis/safety.js'
 import { type Namespace, openNamespace, type Shard } from '../runs/namespace.js'
 import { Registry } from '../runs/registry.js'
@@ -80,6 +81,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   #handler: RunJobHandler | undefined
   #workers: TransitionWorker[] = []
   #sweepers = new Map<string, TimerSweeper>()
+  #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
   /** Throws `invalid_argument` for options out of range. Connects to nothing; `start` does. */
@@ -102,10 +104,17 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
    * Connects and begins to take jobs. Resolves when it does.
    * Throws `redis_unavailable` within 3 s, `redis_unsafe`, `namespace_mismatch`, `invalid_argument`.
    */
-  async start(): Promise<void> {
-    if (this.#phase !== 'idle')
-      throw new ProcessionError('closed', `a worker is started once, and this one is ${this.#phase}; make a new one`)
+  start(): Promise<void> {
+    if (this.#phase !== 'idle') {
+      const message = `a worker is started once, and this one is ${this.#phase}; make a new one`
+      return Promise.reject(new ProcessionError('closed', message))
+    }
     this.#phase = 'running'
+    this.#starting = this.#start()
+    return this.#starting
+  }
+
+  async #start(): Promise<void> {
     const { connection, prefix = 'procession', allowUnsafeRedis = false } = this.#options
     this.#connection = await connectRedis(connection, { role: 'worker' })
     try {
@@ -118,9 +127,18 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
       this.#phase = 'closed'
       this.#subscriber?.disconnect()
       await this.#connection.close()
-      throw error
+      throw asCallError(error)
     }
-    this.emit('ready')
+    this.#tell('ready')
+  }
+
+  /** Emits an event; what a listener throws is an 'error' event, and nothing of the worker's own is disturbed by it. */
+  #tell<Name extends keyof ProcedureWorkerEvents>(name: Name, ...args: ProcedureWorkerEvents[Name]): void {
+    try {
+      ;(this as EventEmitter).emit(name, ...args)
+    } catch (error) {
+      if (name !== 'error') this.#tell('error', error as Error)
+    }
   }
 
   async #serve(namespace: Namespace): Promise<void> {
@@ -134,21 +152,21 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
       running: this.#running,
       logger: this.#logger,
       observer: {
-        started: (event) => this.emit('active', event),
-        completed: (event) => this.emit('completed', event),
-        failed: (event) => this.emit('failed', event),
-        discarded: (event) => this.emit('discarded', event),
+        started: (event) => this.#tell('active', event),
+        completed: (event) => this.#tell('completed', event),
+        failed: (event) => this.#tell('failed', event),
+        discarded: (event) => this.#tell('discarded', event),
       },
     })
     for (const shard of shards) {
-      const sweeper = new TimerSweeper(shard, mover, (error) => this.emit('error', error))
+      const sweeper = new TimerSweeper(shard, mover, (error) => this.#tell('error', error))
       this.#sweepers.set(shard.keys.wake, sweeper)
     }
     await this.#subscribe(client, shards)
     const concurrency = Math.max(1, Math.ceil(this.#checked.concurrency / shards.length))
     this.#workers = shards.map((shard) => this.#makeWorker(shard, client, concurrency))
     await Promise.all(this.#workers.map((worker) => worker.waitUntilReady()))
-    for (const worker of this.#workers) worker.run().catch((error: Error) => this.emit('error', error))
+    for (const worker of this.#workers) worker.run().catch((error: Error) => this.#tell('error', error))
     for (const sweeper of this.#sweepers.values()) sweeper.start()
   }
 
@@ -167,8 +185,8 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
       name: this.#options.name ?? `${hostname()}:${process.pid}`,
       handler: this.#handler!,
     })
-    worker.on('error', (error) => this.emit('error', error))
-    worker.on('stalled', (jobId) => this.emit('stalled', { jobId }))
+    worker.on('error', (error) => this.#tell('error', error))
+    worker.on('stalled', (jobId) => this.#tell('stalled', { jobId }))
     worker.on('lockRenewalFailed', (jobIds: string[]) => {
       for (const jobId of jobIds) this.#running.abort(jobId, 'lock_lost')
     })
@@ -180,7 +198,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   async #subscribe(client: Redis, shards: readonly Shard[]): Promise<void> {
     const subscriber = client.duplicate({ maxRetriesPerRequest: null, lazyConnect: false })
     this.#subscriber = subscriber
-    subscriber.on('error', (error) => this.emit('error', error))
+    subscriber.on('error', (error) => this.#tell('error', error))
     subscriber.on('message', (channel: string, message: string) => {
       const sweeper = this.#sweepers.get(channel)
       if (sweeper) sweeper.wake()
@@ -199,7 +217,8 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const started = this.#phase === 'running'
+    // A start that is under way is let come to its end, so that there is something to close.
+    const started = this.#starting !== undefined && (await this.#starting.then(() => true).catch(() => false))
     this.#phase = 'closing'
     if (started) {
       const stopped = Promise.all([...this.#sweepers.values()].map((sweeper) => sweeper.stop()))
@@ -212,7 +231,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     this.#subscriber?.disconnect()
     await this.#connection?.close()
     this.#phase = 'closed'
-    this.emit('closed')
+    this.#tell('closed')
   }
 
   async #giveBack(): Promise<void> {
@@ -228,7 +247,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
         try {
           await worker?.release(slot.job, await this.#handler!.interrupted(slot.job))
         } catch (error) {
-          this.emit('error', error as Error) // its lock runs out, and another worker takes it then
+          this.#tell('error', error as Error) // its lock runs out, and another worker takes it then
         }
         slot.release()
       }),

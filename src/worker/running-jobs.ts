@@ -12,13 +12,15 @@ import { LIMITS } from '../kernel/limits.js'
 export type AbortReason = 'superseded' | 'action_timeout' | 'heartbeat_timeout' | 'lock_lost' | 'shutdown'
 
 export class RunningJob<Job> {
+  readonly id: string
   readonly job: Job
   #controller: AbortController | undefined
   #reason: AbortReason | undefined
   #released = false
   readonly #waiters: (() => void)[] = []
 
-  constructor(job: Job) {
+  constructor(id: string, job: Job) {
+    this.id = id
     this.job = job
   }
 
@@ -77,14 +79,15 @@ export class RunningJobs<Job> {
   }
 
   begin(jobId: string, job: Job): RunningJob<Job> {
-    const slot = new RunningJob(job)
+    const slot = new RunningJob(jobId, job)
     if (this.#early.delete(jobId)) slot.abort('superseded')
     this.#running.set(jobId, slot)
     return slot
   }
 
-  end(jobId: string): void {
-    this.#running.delete(jobId)
+  /** Forgets a slot; not the one of a later attempt, when this process has picked its own stalled job up again. */
+  end(slot: RunningJob<Job>): void {
+    if (this.#running.get(slot.id) === slot) this.#running.delete(slot.id)
   }
 
   /** Stops a job that runs here, or will. */

@@ -107,7 +107,7 @@ describe('a commit that is no job’s end', () => {
     for (const seq of [0, 1, 3, 99])
       expect((await producer!.advance([note({ runId: 'old-seq', seq })]))[0]![0]).toBe(-12)
     expect(await ns.dump()).toStrictEqual(before)
-    expect((await producer!.advance([note({ runId: 'old-seq', seq: 2 })]))[0]).toStrictEqual([1, '3'])
+    expect((await producer!.advance([note({ runId: 'old-seq', seq: 2 })]))[0]!.slice(0, 2)).toStrictEqual([1, '3'])
   })
 
   test('of a visit that is over changes nothing', async () => {

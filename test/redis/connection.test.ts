@@ -99,7 +99,7 @@ describe('a first connect that fails', () => {
     const port = await silentPort()
     const { error, ms } = await refusal(`redis://:${PASSWORD}@127.0.0.1:${port}`, producer)
     expect(error.code).toBe('redis_unavailable')
-    expect(error.message).toContain(`127.0.0.1:${port} cannot be used: no answer within 2000 ms`)
+    expect(error.message).toContain(`127.0.0.1:${port} cannot be used: no answer within 1500 ms`)
     expect(ms).toBeLessThan(3_000)
     expect(inspect(error, { depth: 9 })).not.toContain(PASSWORD)
   })
@@ -227,7 +227,15 @@ describe('an ioredis instance of the caller', () => {
       code: 'invalid_argument',
       message: expect.stringContaining('maxRetriesPerRequest 20'),
     })
-    expect((await open(instance({ maxRetriesPerRequest: 20 }), producer)).owned).toBe(false)
+  })
+
+  test('that sends unanswered commands again is not used by a producer: it gets a connection that does not', async () => {
+    const given = instance({ maxRetriesPerRequest: 20 })
+    const own = await open(given, producer)
+    expect(own.client).not.toBe(given)
+    expect(own.client.options).toMatchObject({ maxRetriesPerRequest: 0, port: given.options.port })
+    const fit = instance({ maxRetriesPerRequest: 0 })
+    expect((await open(fit, producer)).client).toBe(fit)
   })
 
   test('with a keyPrefix is refused', async () => {

@@ -32,7 +32,7 @@ describe('a run record', () => {
 
 describe('a call that keeps losing', () => {
   test('gives up with conflict', async () => {
-    const client = new Redis(ns.url)
+    const client = new Redis(ns.url, { maxRetriesPerRequest: 0 })
     const store = await ProceduralStore.connect({ connection: client, prefix: ns.prefix })
     const run = await store.startProcedure('loop', '1.0')
     const commands = client as unknown as Record<string, () => Promise<unknown>>

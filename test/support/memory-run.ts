@@ -1,10 +1,10 @@
+import { committedRun } from '../../src/engine/committed.js'
 import { decide } from '../../src/engine/decide.js'
 import type { CommitDecision, Decision, EngineInput } from '../../src/engine/decision.js'
 import type { HistoryEntry } from '../../src/engine/history.js'
 import { type ReplayedRun, replay } from '../../src/engine/replay.js'
-import type { RunRecord, Timers } from '../../src/engine/run.js'
+import type { RunRecord } from '../../src/engine/run.js'
 import { decideStart, type StartInput } from '../../src/engine/start.js'
-import { isEnded } from '../../src/engine/status.js'
 import { type CompiledProcedure, compileProcedure } from '../../src/procedure/compile.js'
 import { parseProcedure } from '../../src/procedure/validate.js'
 
@@ -39,29 +39,8 @@ export class MemoryRun {
   }
 
   #apply(before: RunRecord, decision: CommitDecision): void {
-    const ends = isEnded(decision.run.status)
-    const { endedAt: _endedAt, ...run } = decision.run
-    this.record = {
-      ...run,
-      startedAt: before.startedAt,
-      timers: this.#timers(before.timers, decision),
-      enteredAt: decision.run.revision === before.revision ? before.enteredAt : this.now,
-      ...(ends && { endedAt: this.now }),
-    }
-    for (const entry of decision.entries) this.history.push({ ...entry, at: this.now, seq: run.seq })
-  }
-
-  #timers(before: Timers, { timers }: CommitDecision): Timers {
-    const at = (old: number | undefined, change: number | null | undefined) =>
-      change === undefined ? old : change === null ? undefined : this.now + change
-    const sleepAt = at(before.sleepAt, timers.sleepMs)
-    const stateAt = at(before.stateAt, timers.stateMs)
-    const runAt = at(before.runAt, timers.runMs)
-    return {
-      ...(sleepAt !== undefined && { sleepAt }),
-      ...(stateAt !== undefined && { stateAt }),
-      ...(runAt !== undefined && { runAt }),
-    }
+    this.record = committedRun(before, decision, this.now)
+    for (const entry of decision.entries) this.history.push({ ...entry, at: this.now, seq: decision.run.seq })
   }
 
   replayed(): ReplayedRun {

@@ -52,6 +52,7 @@ const actions = {
     }),
     held: async (_c: object, _a: unknown, info: { runId: string; signal: AbortSignal }) => {
       calls.push(`held ${info.runId}`)
+      info.signal.addEventListener('abort', () => calls.push(`told to stop ${info.runId}`))
       await gates.get(info.runId)?.wait
       calls.push(`released ${info.runId} ${info.signal.aborted ? info.signal.reason.code : 'alive'}`)
       return { late: true }
@@ -393,6 +394,7 @@ describe('control', () => {
     )
     await waitUntil('the action to run', () => calls.includes(`held ${id}`))
     expect(await run.cancel('not needed')).toMatchObject({ status: 'cancelled', current: 'a' })
+    await waitUntil('the action to hear of it', () => calls.includes(`told to stop ${id}`))
     gates.get(id)!.open()
     await waitUntil('the action to end', () => calls.some((call) => call.startsWith(`released ${id}`)))
     expect(calls).toContain(`released ${id} superseded`)

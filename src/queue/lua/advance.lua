@@ -3,7 +3,7 @@
   ARGV[1]  P, the key prefix of the shard's BullMQ queue
   ARGV[2]  T, the shard's tag and a colon
   ARGV[3…] commit blocks
-  Returns  per block { code, seq }: 1 committed; -11 no such run; -10 the visit is over; -12 decided on an old seq.
+  Returns  per block { code, seq, NOW }: 1 committed; -11 no such run; -10 the visit is over; -12 decided on an old seq.
            A block that is not committed leaves every key as it was.
   Cost     O(1) a block.
   Crash    none or all of it. ]]
@@ -19,9 +19,9 @@ while i <= #ARGV do
   c, i = read_commit(i)
   local run, code = check(c)
   if code == 0 then
-    replies[#replies + 1] = { 1, write_commit(c, run) }
+    replies[#replies + 1] = { 1, write_commit(c, run), NOW }
   else
-    replies[#replies + 1] = { code, run.seq or '' }
+    replies[#replies + 1] = { code, run.seq or '', NOW }
   end
 end
 return replies
