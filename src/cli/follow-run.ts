@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { HistoryEntry } from '../engine/history.js'
 import { isEnded, type RunStatus } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
@@ -6,6 +7,8 @@ import type { ProceduralStore } from '../runs/store.js'
 
 /** Stream positions are times of commits, give or take a moment: so much earlier than the last entry is early enough. */
 const MARGIN_MS = 1_000
+/** How long to let the stream go by before it is taken up again, when it goes faster than it is read. */
+const AGAIN_MS = 200
 
 /**
  * Everything committed to a run, from its first entry until it has ended or `signal` fires: none missed, none doubled.
@@ -32,6 +35,7 @@ export async function* followRun(
     } catch (error) {
       // Events were dropped while the connection was away; the history has them.
       if (!(error instanceof ProcessionError) || error.code !== 'cursor_expired') throw error
+      await delay(AGAIN_MS)
       yield* tail.read()
       if (tail.ended) return
     }

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { ProcessionError } from '../kernel/errors.js'
+import { LIMITS } from '../kernel/limits.js'
 import { isAfter, type LiveEvent, type LiveStreamReader, parseRecord } from './live-stream.js'
 import type { Namespace } from './namespace.js'
 
@@ -103,13 +104,18 @@ async function backlog(namespace: Namespace, runId: string, since: string): Prom
     .filter((event) => event.runId === runId && isAfter(event.cursor, since))
 }
 
-/** Whether the stream has dropped records behind `since`. Redis before 7 does not tell; then only a gap that shows counts. */
+/**
+ * Whether the stream may have dropped records behind `since`: it has been trimmed, and begins later than that. Redis
+ * before 7 does not tell that it was trimmed; there only a stream at its full length counts.
+ */
 async function wasTrimmedBehind(client: Redis, stream: string, since: string): Promise<boolean> {
-  if (since.startsWith('0-0')) return false
-  const info = (await client.xinfo('STREAM', stream).catch(() => [])) as unknown[]
+  const [oldest] = await client.xrange(stream, '-', '+', 'COUNT', 1)
+  if (since.startsWith('0-0') || oldest === undefined || !isAfter(oldest[0], since.split('.')[0]!)) return false
+  const info = (await client.xinfo('STREAM', stream)) as unknown[] | Record<string, unknown>
   const fields = Array.isArray(info) ? info : Object.entries(info).flat()
-  const dropped = fields[fields.indexOf('max-deleted-entry-id') + 1]
-  return fields.includes('max-deleted-entry-id') && typeof dropped === 'string' && isAfter(dropped, since)
+  const numberOf = (name: string) => (fields.includes(name) ? Number(fields[fields.indexOf(name) + 1]) : undefined)
+  const length = numberOf('length') ?? 0
+  return (numberOf('entries-added') ?? (length >= LIMITS.liveStreamEntries ? Infinity : 0)) > length
 }
 
 function cursorExpired(): ProcessionError {

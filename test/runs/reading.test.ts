@@ -233,6 +233,27 @@ describe('subscribe', () => {
     expect([...first, ...rest].map((event) => event.seq)).toStrictEqual([1, 2, 3, 4, 5, 6, 7, 8])
   })
 
+  test('takes up between two entries of one commit', async () => {
+    await store.register({
+      name: 'fails',
+      version: '1.0',
+      definition: {
+        initial_state: 'a',
+        states: {
+          a: { action: { type: 'fail' }, retry: { max_retries: 0 }, transitions: [{ event: 'success', target: 'a' }] },
+        },
+      },
+    })
+    await ns.startWorker()
+    const run = await store.startProcedure('fails', '1.0')
+    await run.result({ timeoutMs: 5_000 })
+    const events: LiveEvent[] = []
+    for await (const event of store.subscribe({ runId: run.id, since: '0-0' })) if (events.push(event) === 3) break
+    expect(events.map((event) => event.type)).toStrictEqual(['started', 'attempt_failed', 'failed'])
+    const { value } = await store.subscribe({ runId: run.id, since: events[1]!.cursor }).next()
+    expect(value).toMatchObject({ type: 'failed', seq: events[1]!.seq })
+  })
+
   test('over all runs is filtered by procedure and status', async () => {
     const stop = new AbortController()
     const seen: LiveEvent[] = []

@@ -77,6 +77,31 @@ describe('a Redis that goes away', async () => {
     expect(await run.sendEvent('go')).toMatchObject({ accepted: true })
   })
 
+  test('while a wait or subscription begins fails that one, and the next works', async () => {
+    const fresh = await ProceduralStore.connect({ connection: redis.url })
+    const run = await fresh.startProcedure('loop', '1.0')
+    await redis.kill()
+    await expect(run.result({ timeoutMs: 3_000 })).rejects.toMatchObject({ code: 'redis_unavailable' })
+    await expect(fresh.subscribe().next()).rejects.toMatchObject({ code: 'redis_unavailable' })
+    await redis.restart()
+    await vi.waitFor(() => run.state(), { timeout: 5_000 })
+    const waiting = run.result({ timeoutMs: 5_000 })
+    await run.cancel()
+    expect(await waiting).toMatchObject({ status: 'cancelled' })
+    await fresh.close()
+    await expect(fresh.subscribe().next()).rejects.toMatchObject({ code: 'closed' })
+  })
+
+  test('behind whose back the stream was trimmed past a cursor answers cursor_expired', async () => {
+    const run = await store.startProcedure('loop', '1.0')
+    const first = (await store.subscribe({ runId: run.id, since: '0-0' }).next()).value!
+    for (let i = 0; i < 3; i++) await run.sendEvent('go')
+    await redis.client.xtrim('{procession:0}:events', 'MAXLEN', 1)
+    await expect(store.subscribe({ runId: run.id, since: first.cursor }).next()).rejects.toMatchObject({
+      code: 'cursor_expired',
+    })
+  })
+
   test('for so long that the live stream dropped events ends a subscription with cursor_expired', async () => {
     const run = await store.startProcedure('loop', '1.0')
     const events = store.subscribe({ runId: run.id, since: '0-0' })

@@ -200,7 +200,7 @@ describe('a caller', () => {
     ['a context whose getter throws', () => store.startProcedure('p', '1.0', throwing), 'invalid_argument'],
     [
       'a context that is deeper than it looks',
-      () => store.startProcedure('p', '1.0', { toJSON: () => JSON.parse('{"a":'.repeat(40) + '1' + '}'.repeat(40)) }),
+      () => store.startProcedure('p', '1.0', { toJSON: () => JSON.parse(`${'{"a":'.repeat(40)}1${'}'.repeat(40)}`) }),
       'limit_exceeded',
     ],
     ['a version that is a number', () => store.startProcedure('p', 1 as never), 'invalid_argument'],
