@@ -1,25 +1,9 @@
-import type { JsonObject } from '../kernel/json.js'
-import type { EventRecord, HistoryEntry, RunError } from './history.js'
-import type { PendingEvent } from './run.js'
-import { isEnded, type RunStatus } from './status.js'
+import type { HistoryEntry } from './history.js'
+import type { PendingEvent, RunRecord } from './run.js'
+import { isEnded } from './status.js'
 
 /** What a history alone tells of its run: everything of the record but its id, its job and its timers. */
-export interface ReplayedRun {
-  readonly procedure: string
-  readonly version: string
-  readonly state: string
-  readonly status: RunStatus
-  readonly context: JsonObject
-  readonly revision: number
-  readonly seq: number
-  readonly event: EventRecord
-  readonly error?: RunError
-  readonly blocked?: HistoryEntry['blocked']
-  readonly pending?: PendingEvent
-  readonly startedAt: number
-  readonly enteredAt: number
-  readonly endedAt?: number
-}
+export type ReplayedRun = Omit<RunRecord, 'id' | 'drive' | 'timeoutMs' | 'jobSeq' | 'timers' | 'historyFull'>
 
 /** Entries that record a fact beside the run's course: they move `seq` and nothing else. */
 const FACTS_ONLY = new Set<HistoryEntry['type']>(['attempt_failed', 'discarded', 'interrupted'])

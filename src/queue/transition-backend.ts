@@ -24,11 +24,10 @@ import {
 } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { LIMITS } from '../kernel/limits.js'
-import { isRefusal } from '../redis/replies.js'
-import { captureCall, composeScript, learnKeyFunctions, shippedScript } from './bullmq-scripts.js'
-import { type CommitBlock, commitArguments } from './commit-block.js'
-import { type JobOptions, normalisedOptions } from './job-options.js'
+import { captureCall, shippedScript } from './bullmq-scripts.js'
+import type { CommitBlock } from './commit-block.js'
 import type { RunSnapshot } from './run-hash.js'
+import { COMMITTED, RUN_GONE, SEQ_MOVED, TransitionScripts, VISIT_OVER } from './transition-scripts.js'
 
 /** How a job leaves its worker, and what its run becomes by that. */
 export type JobEnd =
@@ -64,26 +63,6 @@ export interface TransitionBackendSettings {
   readonly bullmqEvents: boolean
 }
 
-export type StartReply = readonly [code: number, fingerprint: string, version: string]
-export type AdvanceReply = readonly [code: number, seq: string, now: number]
-
-/** Codes of `advance` and `finish`: see the scripts' headers. */
-export const COMMITTED = 1
-export const ALREADY_THERE = 0
-export const VISIT_OVER = -10
-export const RUN_GONE = -11
-export const SEQ_MOVED = -12
-export const VERSION_INACTIVE = -13
-
-const SCRIPTS = { start: 'start', advance: 'advance', finish: 'finish', fetch: 'fetch', claimDue: 'claim-due' } as const
-type ScriptName = keyof typeof SCRIPTS
-
-interface CommandClient {
-  runCommand(name: string, args: unknown[]): Promise<unknown>
-  ping(): Promise<unknown>
-  defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void
-}
-
 type NextJob = ReturnType<typeof raw2NextJobData>
 type JobJsonWithSnapshot = JobJson & { snapshot?: RunSnapshot }
 
@@ -93,11 +72,9 @@ export class TransitionBackend extends RedisQueueBackend {
   /** Called for each job of ours whose run was found to have moved on while its lock was renewed. */
   onSuperseded: (jobId: string) => void = () => {}
 
-  readonly #queuePrefix: string
+  /** The scripts of this shard, for commits that are no job's end, too. */
+  readonly scripts: TransitionScripts
   readonly #tagPrefix: string
-  readonly #commands: Promise<CommandClient>
-  readonly #commandSuffix: string
-  readonly #packedOptions = new WeakMap<JobOptions, Buffer>()
   /** Redis's clock minus ours, ms, as of the last reply. */
   #clockOffsetMs = 0
 
@@ -110,92 +87,8 @@ export class TransitionBackend extends RedisQueueBackend {
   ) {
     const keys = new QueueKeys(settings.tag)
     super(connection, name, keys.getKeys(name), (type) => keys.toKey(name, type), opts, blocking)
-    this.#queuePrefix = this.keys['']!
     this.#tagPrefix = `${settings.tag}:`
-    this.#commandSuffix = settings.bullmqEvents ? ':loud' : ''
-    this.#commands = this.#defineScripts(!settings.bullmqEvents)
-    this.#commands.catch(() => {}) // whoever calls a script gets the error
-  }
-
-  async #defineScripts(quiet: boolean): Promise<CommandClient> {
-    const keyFunctions = await learnKeyFunctions(this)
-    const client = (await this.connection.client) as unknown as CommandClient & Record<string, unknown>
-    for (const [name, file] of Object.entries(SCRIPTS)) {
-      const command = this.#command(name as ScriptName)
-      // Scripts take the queue's prefix as an argument: backends of several shards on one connection share them.
-      if (!client[command])
-        client.defineCommand(command, { numberOfKeys: 1, lua: composeScript(file, keyFunctions, quiet) })
-    }
-    return client
-  }
-
-  #command(name: ScriptName): string {
-    return `procession:${name}${this.#commandSuffix}`
-  }
-
-  async #call(name: ScriptName, args: readonly unknown[], patient: boolean): Promise<unknown> {
-    const client = await this.#commands
-    for (let tries = 0; ; tries++) {
-      try {
-        return await client.runCommand(this.#command(name), [
-          this.keys.meta,
-          this.#queuePrefix,
-          this.#tagPrefix,
-          ...args,
-        ])
-      } catch (error) {
-        if (!patient || this.closing || !isRefusal(error)) throw error
-        if (tries === 0) this.emit('error', error)
-        await delay(Math.min(1_000, 50 * 2 ** Math.min(tries, 5)))
-      }
-    }
-  }
-
-  #pack = (options: JobOptions): Buffer => {
-    const packed = this.#packedOptions.get(options)
-    if (packed) return packed
-    throw new Error('job options are packed before they are used')
-  }
-
-  /** Encodes options as BullMQ would, once per state: the last argument of its own call to add a job. */
-  async #prepare(blocks: readonly (CommitBlock | undefined)[]): Promise<void> {
-    for (const block of blocks) {
-      if (!block?.job || this.#packedOptions.has(block.job.options)) continue
-      const job = { id: 'probe', name: 'probe', data: '{}', timestamp: 0, opts: normalisedOptions(block.job.options) }
-      const call = await captureCall(this, (backend) => backend.addJob(job as unknown as JobJson, 'probe'))
-      this.#packedOptions.set(block.job.options, call.args.at(-1) as Buffer)
-    }
-  }
-
-  // ---- Commits that are no job's end ----
-
-  /** Begins runs; see `lua/start.lua`. One reply per start, in order. */
-  async start(
-    starts: readonly { procedure: string; version: string; fingerprint: string; block: CommitBlock }[],
-  ): Promise<StartReply[]> {
-    await this.#prepare(starts.map((start) => start.block))
-    const args: unknown[] = []
-    for (const { procedure, version, fingerprint, block } of starts)
-      args.push(procedure, version, fingerprint, ...commitArguments(block, this.#pack))
-    return (await this.#call('start', args, false)) as StartReply[]
-  }
-
-  /** Commits events, timers and controls; see `lua/advance.lua`. One reply per block, in order. */
-  async advance(blocks: readonly CommitBlock[]): Promise<AdvanceReply[]> {
-    await this.#prepare(blocks)
-    const args = blocks.flatMap((block) => commitArguments(block, this.#pack))
-    return (await this.#call('advance', args, false)) as AdvanceReply[]
-  }
-
-  /** Claims runs whose deadline has passed; see `lua/claim-due.lua`. `nextMs` is undefined when none is armed. */
-  async claimDue(
-    leaseMs: number,
-  ): Promise<{ now: number; nextMs: number | undefined; runs: { id: string; snapshot: RunSnapshot }[] }> {
-    const reply = (await this.#call('claimDue', [LIMITS.sweepTimers, leaseMs], false)) as [number, number, unknown[]]
-    const [now, nextMs, flat] = reply
-    const runs: { id: string; snapshot: RunSnapshot }[] = []
-    for (let i = 0; i < flat.length; i += 2) runs.push({ id: flat[i] as string, snapshot: flat[i + 1] as RunSnapshot })
-    return { now, nextMs: nextMs < 0 ? undefined : nextMs, runs }
+    this.scripts = new TransitionScripts(this, settings)
   }
 
   // ---- A job enters its worker ----
@@ -203,7 +96,7 @@ export class TransitionBackend extends RedisQueueBackend {
   override async moveToActive(token: string, name?: string): Promise<never> {
     const call = await captureCall(this, (backend) => backend.moveToActive(token, name as never))
     const argv = call.args.slice(shippedScript('moveToActive').keys)
-    const [reply, now] = (await this.#call('fetch', argv, false)) as [unknown, number]
+    const [reply, now] = await this.scripts.fetch(argv)
     return this.#nextJob(reply, now) as never
   }
 
@@ -234,7 +127,7 @@ export class TransitionBackend extends RedisQueueBackend {
    */
   #nudgeAfter(ms: number): () => void {
     if (ms >= LIMITS.sweepMs) return () => {}
-    const timer = setTimeout(() => void this.#commands.then((client) => client.ping()).catch(() => {}), ms + 1)
+    const timer = setTimeout(() => void this.scripts.ping().catch(() => {}), ms + 1)
     return () => clearTimeout(timer)
   }
 
@@ -303,9 +196,8 @@ export class TransitionBackend extends RedisQueueBackend {
   async #leave(leaving: LeavingJob, token: string, fetchNext: boolean, failure?: FailureFields): Promise<NextJob> {
     let { end } = leaving
     for (let tries = 1; ; tries++) {
-      await this.#prepare([end.block])
-      const args = this.#finishArguments(end, leaving.job, token, fetchNext, failure)
-      const [code, body, now] = (await this.#call('finish', args, true)) as [number, unknown, number]
+      const [kind, bull] = this.#bullArguments(end, leaving.job, token, fetchNext, failure)
+      const [code, body, now] = await this.scripts.finish(kind, leaving.job.id!, token, bull, end.block)
       if (code === COMMITTED) {
         const next = Array.isArray(body) ? this.#nextJob(body, now) : ([] as unknown as NextJob)
         leaving.committed(end)
@@ -319,19 +211,6 @@ export class TransitionBackend extends RedisQueueBackend {
       else end = await leaving.stale(code === RUN_GONE ? null : (body as RunSnapshot))
       if (tries >= LIMITS.commitTries) await delay(Math.min(1_000, tries))
     }
-  }
-
-  #finishArguments(
-    end: JobEnd,
-    job: MinimalJob,
-    token: string,
-    fetchNext: boolean,
-    failure?: FailureFields,
-  ): unknown[] {
-    const [kind, bull] = this.#bullArguments(end, job, token, fetchNext, failure)
-    const argv = bull.map((value) => value ?? '')
-    const block = end.block ? commitArguments(end.block, this.#pack) : []
-    return [kind, job.id, token, argv.length, ...argv, ...block]
   }
 
   /** Kind of the finish, and the arguments of BullMQ's script for it, from BullMQ's own builders. */
@@ -410,14 +289,14 @@ export function transitionBackendFactory(settings: TransitionBackendSettings): B
 }
 
 /**
- * The backends of a namespace's shards on one open connection, for processes that commit but run no actions.
+ * The scripts of a namespace's shards on one open connection, for processes that commit but run no actions.
  * They do not own the connection: closing it is the caller's.
  */
-export function openTransitionBackends(
+export function openTransitionScripts(
   client: Redis,
   shards: readonly { queueName: string; tag: string }[],
   settings: { bullmqEvents: boolean },
-): TransitionBackend[] {
+): TransitionScripts[] {
   const connection = new RedisConnection(client as never, { shared: true, blocking: false })
   connection.on('error', () => {}) // the owner of the client hears its errors
   return shards.map(({ queueName, tag }) => {
@@ -429,6 +308,6 @@ export function openTransitionBackends(
       { tag, ...settings },
     )
     backend.on('error', () => {})
-    return backend
+    return backend.scripts
   })
 }

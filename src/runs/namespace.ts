@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis'
 import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
-import { openTransitionBackends, type TransitionBackend } from '../queue/transition-backend.js'
+import { openTransitionScripts } from '../queue/transition-backend.js'
+import type { TransitionScripts } from '../queue/transition-scripts.js'
 import { Keyspace, type ShardKeys, shardOf } from '../redis/keys.js'
 import { execute } from '../redis/replies.js'
 
@@ -11,7 +12,7 @@ export const STORAGE_FORMAT = '1'
 /** One shard as a process uses it: its keys, and the scripts that commit to it. */
 export interface Shard {
   readonly keys: ShardKeys
-  readonly transitions: TransitionBackend
+  readonly transitions: TransitionScripts
 }
 
 /** A namespace that this process has opened: where each run lives, and how to commit to it. */
@@ -60,7 +61,7 @@ export async function openNamespace(
   const keys = new Keyspace(prefix)
   const count = await readShardCount(client, keys, options.shards)
   const shardKeys = Array.from({ length: count }, (_, index) => keys.shard(index))
-  const backends = openTransitionBackends(client, shardKeys, { bullmqEvents: options.bullmqEvents })
-  const shards = shardKeys.map((shard, index) => ({ keys: shard, transitions: backends[index]! }))
+  const scripts = openTransitionScripts(client, shardKeys, { bullmqEvents: options.bullmqEvents })
+  const shards = shardKeys.map((shard, index) => ({ keys: shard, transitions: scripts[index]! }))
   return { client, keys, shards, shardOf: (runId) => shards[shardOf(runId, count)]! }
 }

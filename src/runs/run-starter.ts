@@ -1,6 +1,6 @@
 import { decideStart } from '../engine/start.js'
 import { ProcessionError } from '../kernel/errors.js'
-import { ALREADY_THERE, VERSION_INACTIVE } from '../queue/transition-backend.js'
+import { ALREADY_THERE, VERSION_INACTIVE } from '../queue/transition-scripts.js'
 import { encodeCommit } from './commit-encoder.js'
 import type { Namespace } from './namespace.js'
 import type { Registry } from './registry.js'

@@ -4,7 +4,7 @@ import type { CommitBlock } from '../../src/queue/commit-block.js'
 import {
   type JobEnd,
   type LeavingJob,
-  openTransitionBackends,
+  openTransitionScripts,
   TransitionBackend,
 } from '../../src/queue/transition-backend.js'
 import { openTestNamespace } from '../support/fleet-in-process.js'
@@ -12,7 +12,7 @@ import { openTestNamespace } from '../support/fleet-in-process.js'
 /** No worker runs here: the tests take jobs themselves, as a worker of BullMQ's would. */
 const ns = await openTestNamespace('fences')
 const { store, keys, client } = ns
-const [producer] = openTransitionBackends(client, [keys], { bullmqEvents: false })
+const [producer] = openTransitionScripts(client, [keys], { bullmqEvents: false })
 const connection = new RedisConnection(client as never, { shared: true, blocking: false })
 const options = {
   connection: client,

@@ -37,18 +37,15 @@ if #ARGV > 6 + n then
   write_commit(c, run)
 end
 
+if kind ~= 'release' then bull[2] = NOW_S end
 local reply
 if kind == 'completed' then
-  bull[2] = NOW_S
   reply = bull_moveToFinished(keys_moveToCompleted(job_id), bull)
 elseif kind == 'failed' then
-  bull[2] = NOW_S
   reply = bull_moveToFinished(keys_moveToFailed(job_id), bull)
 elseif kind == 'delayed' then
-  bull[2] = NOW_S
   reply = bull_moveToDelayed(keys_moveToDelayed(job_id), bull)
 elseif kind == 'retry' then
-  bull[2] = NOW_S
   reply = bull_retryJob(keys_retryJob(job_id), bull)
 else
   reply = bull_moveJobFromActiveToWait(keys_moveJobFromActiveToWait(job_id), bull)

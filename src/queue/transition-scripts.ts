@@ -1,0 +1,161 @@
+/**
+ * The scripts of one shard, as calls: composed once per process and connection, loaded by Redis at their first use.
+ * Commits that are no job's end (starts, events, timers, controls) are made here; a job's end comes in through
+ * `transition-backend.ts`.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { JobJson, RedisQueueBackend } from 'bullmq'
+import { LIMITS } from '../kernel/limits.js'
+import { isRefusal } from '../redis/replies.js'
+import { captureCall, composeScript, learnKeyFunctions } from './bullmq-scripts.js'
+import { type CommitBlock, commitArguments } from './commit-block.js'
+import { type JobOptions, normalisedOptions } from './job-options.js'
+import type { RunSnapshot } from './run-hash.js'
+
+export type StartReply = readonly [code: number, fingerprint: string, version: string]
+export type AdvanceReply = readonly [code: number, seq: string, now: number]
+
+/** Codes of `advance` and `finish`: see the scripts' headers. */
+export const COMMITTED = 1
+export const ALREADY_THERE = 0
+export const VISIT_OVER = -10
+export const RUN_GONE = -11
+export const SEQ_MOVED = -12
+export const VERSION_INACTIVE = -13
+
+const SCRIPTS = { start: 'start', advance: 'advance', finish: 'finish', fetch: 'fetch', claimDue: 'claim-due' } as const
+type ScriptName = keyof typeof SCRIPTS
+
+/** What is used of BullMQ's client. */
+interface CommandClient {
+  runCommand(name: string, args: unknown[]): Promise<unknown>
+  ping(): Promise<unknown>
+  defineCommand(name: string, definition: { numberOfKeys: number; lua: string }): void
+}
+
+export class TransitionScripts {
+  readonly #backend: RedisQueueBackend
+  readonly #queuePrefix: string
+  readonly #tagPrefix: string
+  readonly #commandSuffix: string
+  readonly #commands: Promise<CommandClient>
+  readonly #packedOptions = new WeakMap<JobOptions, Buffer>()
+
+  /** `backend` lends its keys, its connection and BullMQ's ways of building arguments. */
+  constructor(backend: RedisQueueBackend, settings: { readonly tag: string; readonly bullmqEvents: boolean }) {
+    this.#backend = backend
+    this.#queuePrefix = backend.keys['']!
+    this.#tagPrefix = `${settings.tag}:`
+    this.#commandSuffix = settings.bullmqEvents ? ':loud' : ''
+    this.#commands = this.#defineScripts(!settings.bullmqEvents)
+    this.#commands.catch(() => {}) // whoever calls a script gets the error
+  }
+
+  async #defineScripts(quiet: boolean): Promise<CommandClient> {
+    const keyFunctions = await learnKeyFunctions(this.#backend)
+    const client = (await this.#backend.client) as unknown as CommandClient & Record<string, unknown>
+    for (const [name, file] of Object.entries(SCRIPTS)) {
+      const command = this.#command(name as ScriptName)
+      // Scripts take the queue's prefix as an argument: the shards on one connection share them.
+      if (!client[command])
+        client.defineCommand(command, { numberOfKeys: 1, lua: composeScript(file, keyFunctions, quiet) })
+    }
+    return client
+  }
+
+  #command(name: ScriptName): string {
+    return `procession:${name}${this.#commandSuffix}`
+  }
+
+  /** `patient`: a Redis that refuses to write is waited for, until the backend is closed. */
+  async #call(name: ScriptName, args: readonly unknown[], patient: boolean): Promise<unknown> {
+    const client = await this.#commands
+    const all = [this.#backend.keys.meta, this.#queuePrefix, this.#tagPrefix, ...args]
+    for (let tries = 0; ; tries++) {
+      try {
+        return await client.runCommand(this.#command(name), all)
+      } catch (error) {
+        const { closing } = this.#backend as { closing?: unknown }
+        if (!patient || closing || !isRefusal(error)) throw error
+        if (tries === 0) this.#backend.emit('error', error)
+        await delay(Math.min(1_000, 50 * 2 ** Math.min(tries, 5)))
+      }
+    }
+  }
+
+  #pack = (options: JobOptions): Buffer => {
+    const packed = this.#packedOptions.get(options)
+    if (packed) return packed
+    throw new Error('job options are packed before they are used')
+  }
+
+  /** Encodes options as BullMQ would, once per state: the last argument of its own call to add a job. */
+  async #prepare(blocks: readonly (CommitBlock | undefined)[]): Promise<void> {
+    for (const block of blocks) {
+      if (!block?.job || this.#packedOptions.has(block.job.options)) continue
+      const job = { id: 'probe', name: 'probe', data: '{}', timestamp: 0, opts: normalisedOptions(block.job.options) }
+      const call = await captureCall(this.#backend, (backend) => backend.addJob(job as unknown as JobJson, 'probe'))
+      this.#packedOptions.set(block.job.options, call.args.at(-1) as Buffer)
+    }
+  }
+
+  // ---- Commits that are no job's end ----
+
+  /** Begins runs; see `lua/start.lua`. One reply per start, in order. */
+  async start(
+    starts: readonly { procedure: string; version: string; fingerprint: string; block: CommitBlock }[],
+  ): Promise<StartReply[]> {
+    await this.#prepare(starts.map((start) => start.block))
+    const args: unknown[] = []
+    for (const { procedure, version, fingerprint, block } of starts)
+      args.push(procedure, version, fingerprint, ...commitArguments(block, this.#pack))
+    return (await this.#call('start', args, false)) as StartReply[]
+  }
+
+  /** Commits events, timers and controls; see `lua/advance.lua`. One reply per block, in order. */
+  async advance(blocks: readonly CommitBlock[]): Promise<AdvanceReply[]> {
+    await this.#prepare(blocks)
+    const args = blocks.flatMap((block) => commitArguments(block, this.#pack))
+    return (await this.#call('advance', args, false)) as AdvanceReply[]
+  }
+
+  /** Claims runs whose deadline has passed; see `lua/claim-due.lua`. `nextMs` is undefined when none is armed. */
+  async claimDue(
+    leaseMs: number,
+  ): Promise<{ now: number; nextMs: number | undefined; runs: { id: string; snapshot: RunSnapshot }[] }> {
+    const reply = (await this.#call('claimDue', [LIMITS.sweepTimers, leaseMs], false)) as [number, number, unknown[]]
+    const [now, nextMs, flat] = reply
+    const runs: { id: string; snapshot: RunSnapshot }[] = []
+    for (let i = 0; i < flat.length; i += 2) runs.push({ id: flat[i] as string, snapshot: flat[i + 1] as RunSnapshot })
+    return { now, nextMs: nextMs < 0 ? undefined : nextMs, runs }
+  }
+
+  // ---- A job enters and leaves a worker ----
+
+  /** Fetches the next job; see `lua/fetch.lua`. `bull`: the arguments of BullMQ's own script. */
+  async fetch(bull: readonly unknown[]): Promise<[reply: unknown, now: number]> {
+    return (await this.#call('fetch', bull, false)) as [unknown, number]
+  }
+
+  /**
+   * Ends a job, and commits `block` with it; see `lua/finish.lua`. `bull`: the arguments of BullMQ's own script for this
+   * kind of end. A Redis that refuses to write is waited for.
+   */
+  async finish(
+    kind: string,
+    jobId: string,
+    token: string,
+    bull: readonly unknown[],
+    block: CommitBlock | undefined,
+  ): Promise<[code: number, body: unknown, now: number]> {
+    await this.#prepare([block])
+    const argv = bull.map((value) => value ?? '')
+    const commit = block ? commitArguments(block, this.#pack) : []
+    const args = [kind, jobId, token, argv.length, ...argv, ...commit]
+    return (await this.#call('finish', args, true)) as [number, unknown, number]
+  }
+
+  async ping(): Promise<void> {
+    await (await this.#commands).ping()
+  }
+}
