@@ -1,4 +1,5 @@
 import { RedisConnection } from 'bullmq'
+import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { CommitBlock } from '../../src/queue/commit-block.js'
 import {
@@ -114,6 +115,35 @@ describe('a commit that is no job’s end', () => {
     const before = await ns.dump()
     for (const visit of [{ revision: 1, jobSeq: 1 }, { revision: 2, jobSeq: 1 }, { revision: 3 }])
       expect((await producer!.advance([note({ runId: 'old-seq', visit })]))[0]![0]).toBe(-10)
+    expect(await ns.dump()).toStrictEqual(before)
+  })
+
+  test('on any seq or visit but the run’s own never changes anything', async () => {
+    await store.startProcedure('p', '1.0', {}, { runId: 'law' })
+    await store.sendEvent('law', 'go')
+    const before = await ns.dump()
+    const number = fc.integer({ min: 0, max: 6 })
+    const visit = fc.option(fc.record({ revision: number, jobSeq: fc.option(number, { nil: undefined }) }), {
+      nil: undefined,
+    })
+    const stale = fc
+      .record({ seq: fc.option(number, { nil: undefined }), visit })
+      // The run is at seq 2, in visit 2, which has no job.
+      .filter(
+        ({ seq, visit }) =>
+          (seq !== undefined && seq !== 2) ||
+          (visit !== undefined && (visit.revision !== 2 || visit.jobSeq !== undefined)),
+      )
+    await fc.assert(
+      fc.asyncProperty(stale, async ({ seq, visit }) => {
+        const block = note({ runId: 'law', ...(seq !== undefined && { seq }), ...(visit && { visit }) })
+        const [reply] = await producer!.advance([
+          { ...block, enters: true, status: 'cancelled', ends: true, set: ['ctx', '{}'] },
+        ])
+        expect([-10, -12]).toContain(reply![0])
+      }),
+      { numRuns: 200 },
+    )
     expect(await ns.dump()).toStrictEqual(before)
   })
 
