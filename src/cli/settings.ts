@@ -17,7 +17,7 @@ export type Settings = z.infer<typeof settingsSchema>
 /** Adds the options of {@link Settings}. */
 export function addSettings(command: Command): Command {
   return command
-    .option('--redis <url>', 'the Redis to use (else REDIS_URL, else that of a running "procession dev")')
+    .option('--redis <url>', 'the Redis to use (else REDIS_URL, else the endpoint file in .procession/)')
     .option('--prefix <name>', 'namespace in that Redis (default: "procession")')
     .option('--allow-unsafe-redis', 'accept a Redis without AOF or with eviction: for play, it can lose runs')
 }
@@ -33,7 +33,7 @@ export async function redisUrl(settings: Settings): Promise<string> {
   if (url) return url
   throw new ProcessionError(
     'redis_not_found',
-    'no Redis is named: give --redis redis://HOST:PORT, set REDIS_URL, or run "procession dev" in this folder; "procession demo" brings its own',
+    'no Redis is named: give --redis redis://HOST:PORT or set REDIS_URL ("docker compose up -d" or "redis-server --appendonly yes" starts one); "procession demo" brings its own',
   )
 }
 

@@ -198,7 +198,7 @@ function refuseKeyPrefix({ keyPrefix }: RedisOptions): void {
 }
 
 const REMEDY =
-  'Is it running? Point --redis or REDIS_URL at a running one, or let `procession dev` or `procession demo` provide one.'
+  'Is it running? Start one (`docker compose up -d`, or `redis-server --appendonly yes`), or point --redis or REDIS_URL at another.'
 const REMEDY_TLS = `Does it speak TLS, as rediss: demands? ${REMEDY}`
 const REMEDIES: readonly (readonly [sign: RegExp, remedy: string])[] = [
   [/\b(WRONGPASS|NOAUTH|NOPERM|AUTH)\b|invalid password/, 'Check the user and password in the URL or options.'],

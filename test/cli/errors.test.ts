@@ -71,7 +71,14 @@ describe('Redis', () => {
   test('that is not named: the error says the ways to name it', async () => {
     const ended = await procession(['runs'], { env: { REDIS_URL: undefined }, cwd: folder })
     expect(ended).toMatchObject({ code: 1, stdout: '' })
-    for (const way of ['--redis', 'REDIS_URL', 'procession dev', 'procession demo', '[redis_not_found]'])
+    for (const way of [
+      '--redis',
+      'REDIS_URL',
+      'docker compose up -d',
+      'redis-server --appendonly yes',
+      'procession demo',
+      '[redis_not_found]',
+    ])
       expect(ended.stderr).toContain(way)
   })
 

@@ -1,32 +1,15 @@
-import { RedisConnection } from 'bullmq'
 import fc from 'fast-check'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { CommitBlock } from '../../src/queue/commit-block.js'
-import {
-  type JobEnd,
-  type LeavingJob,
-  openTransitionScripts,
-  TransitionBackend,
-} from '../../src/queue/transition-backend.js'
+import { type JobEnd, type LeavingJob, openTransitionScripts } from '../../src/queue/transition-backend.js'
 import { openTestNamespace } from '../support/fleet-in-process.js'
+import { takingBackend } from '../support/taking-backend.js'
 
 /** No worker runs here: the tests take jobs themselves, as a worker of BullMQ's would. */
 const ns = await openTestNamespace('fences')
 const { store, keys, client } = ns
 const [producer] = openTransitionScripts(client, [keys], { bullmqEvents: false })
-const connection = new RedisConnection(client as never, { shared: true, blocking: false })
-const options = {
-  connection: client,
-  prefix: keys.tag,
-  lockDuration: 30_000,
-  stalledInterval: 1,
-  maxStalledCount: 3,
-} as never
-const backend = new TransitionBackend(connection, keys.queueName, options, undefined, {
-  tag: keys.tag,
-  bullmqEvents: false,
-})
-afterAll(() => connection.close())
+const backend = takingBackend(ns)
 
 await store.register({
   name: 'p',

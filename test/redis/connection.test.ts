@@ -88,8 +88,8 @@ describe('a first connect that fails', () => {
       'ECONNREFUSED',
       '--redis',
       'REDIS_URL',
-      'procession dev',
-      'procession demo',
+      'docker compose up -d',
+      'redis-server --appendonly yes',
     ])
       expect(error.message).toContain(part)
     expect(ms).toBeLessThan(1_000)

@@ -1,25 +1,12 @@
-import { RedisConnection } from 'bullmq'
-import { afterAll, describe, expect, test } from 'vitest'
-import { TransitionBackend } from '../../src/queue/transition-backend.js'
+import { describe, expect, test } from 'vitest'
 import { gate, NOTHING_LEFT, openTestNamespace } from '../support/fleet-in-process.js'
 import { waitUntil } from '../support/processes.js'
+import { takingBackend } from '../support/taking-backend.js'
 
 const ns = await openTestNamespace('crashes')
 const { store, keys, client } = ns
-const connection = new RedisConnection(client as never, { shared: true, blocking: false })
-const options = {
-  connection: client,
-  prefix: keys.tag,
-  lockDuration: 30_000,
-  stalledInterval: 1,
-  maxStalledCount: 3,
-} as never
 /** A worker that dies: it takes jobs, and nothing more is heard of it. */
-const dying = new TransitionBackend(connection, keys.queueName, options, undefined, {
-  tag: keys.tag,
-  bullmqEvents: false,
-})
-afterAll(() => connection.close())
+const dying = takingBackend(ns)
 
 const queue = `${keys.tag}:${keys.queueName}`
 

@@ -2,7 +2,7 @@
   KEYS[1]  any key of the shard (routing)
   ARGV[1]  P, the key prefix of the shard's BullMQ queue
   ARGV[2]  T, the shard's tag and a colon
-  ARGV[3…] per run: procedure name, version, input fingerprint, then a commit block with flags s and n
+  ARGV[3…] per run: procedure name, version, input fingerprint, then a commit block of the first visit
   Returns  per run { code, fingerprint, version }: 1 begun; 0 the id is taken, by a run with this fingerprint and
            version; -13 the version is deactivated. A run that is not begun leaves every key as it was.
   Cost     O(1) a run, 12 to 40 Redis commands.

@@ -3,7 +3,7 @@
 -- The block of arguments, as commit-block.ts lays it out:
 --   id            run id
 --   flags         letters: b bound to a visit (compare rev and job); e the run ends; n a new visit begins;
---                 j enqueue a job for it; s first commit of the run
+--                 j enqueue a job for it
 --   rev, job      the visit that a bound commit belongs to: revision, and the seq that enqueued its job ('' none)
 --   seq           the seq this was decided on; '' for an entry that changes nothing else and so needs no comparison
 --   status        status after the commit; '' unchanged
