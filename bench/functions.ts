@@ -40,6 +40,7 @@ const SUCCEEDED = { kind: 'action_succeeded' as const, event: 'success', patch: 
 /** A run of the ring, and its history after so many entries. */
 function ringRun(procedure: CompiledProcedure): { run: RunRecord; history: HistoryEntry[] } {
   const start = decideStart(procedure, { id: 'bench', context: { rounds: 1 }, drive: 'auto' })
+  if (start.kind !== 'commit') throw new Error(start.message)
   let { run } = start
   const history: HistoryEntry[] = start.entries.map((entry) => ({ ...entry, at: 0, seq: run.seq }))
   while (history.length < HISTORY_ENTRIES) {

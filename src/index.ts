@@ -6,12 +6,22 @@ export { ERRORS, type ErrorCode, type Issue, NonRetryableError, ProcessionError 
 export { LIMITS } from './kernel/limits.js'
 export { defineProcedure } from './procedure/define.js'
 export type { Procedure } from './procedure/definition.js'
+export type { EventAnswer } from './runs/event-answer.js'
 export type { LiveEvent } from './runs/live-stream.js'
 export type { RegisteredProcedure, RegisteredVersion, Registration } from './runs/registry.js'
-export type { EventAnswer, RunHandle, WaitRequest } from './runs/run-handle.js'
-export type { RunState } from './runs/run-state.js'
-export type { StartOptions } from './runs/start-options.js'
-export { ProceduralStore, type RunsRequest, type StoreOptions } from './runs/store.js'
+export type { EventOptions } from './runs/requests.js'
+export type { RunHandle, WaitRequest } from './runs/run-handle.js'
+export type { RollbackState, RunState } from './runs/run-state.js'
+export type { ForkOptions, StartOptions } from './runs/start-options.js'
+export {
+  type EventItem,
+  type EventOutcome,
+  ProceduralStore,
+  type RunsRequest,
+  type StartItem,
+  type StartOutcome,
+  type StoreOptions,
+} from './runs/store.js'
 export type { SubscribeOptions } from './runs/subscription.js'
 export { ProcedureWorker, type ProcedureWorkerEvents } from './worker/procedure-worker.js'
 export type { ProcedureWorkerOptions } from './worker/worker-options.js'

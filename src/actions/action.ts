@@ -19,6 +19,11 @@ export interface ActionInfo {
   readonly revision: number
   /** `<runId>.<revision>`: the same for every attempt of one visit. Give it to whatever must not happen twice. */
   readonly idempotencyKey: string
+  /**
+   * In a `rollback`: the visit that it undoes. `idempotencyKey` is the one that the visit's own action was given;
+   * that action may have failed half-way, or not have begun at all.
+   */
+  readonly compensates?: { readonly state: string; readonly revision: number; readonly idempotencyKey: string }
   /** Fires when the attempt is over for others: cancel, timeout, a taken event, shutdown. The reason says which. */
   readonly signal: AbortSignal
   readonly log: Logger

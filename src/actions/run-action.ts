@@ -5,6 +5,7 @@ import type { ActionInfo } from './action.js'
 import type { ActionRegistry } from './action-registry.js'
 import { conditional } from './builtin/conditional.js'
 import { fail } from './builtin/fail.js'
+import { http } from './builtin/http/http.js'
 import { log } from './builtin/log.js'
 import { validate } from './builtin/validate.js'
 
@@ -31,6 +32,8 @@ export function runAction(
       return conditional(action, context, info.event)
     case 'validate':
       return validate(action, context, info.event)
+    case 'http':
+      return http(action, context, info)
     case 'function':
       return registry.find(action.module, action.function)(context, structuredClone(action.args ?? []), info)
     default:

@@ -1,4 +1,4 @@
-import type { CommitDecision } from './decision.js'
+import type { CommitDecision, RetryDecision, TimerChange } from './decision.js'
 import type { RunRecord, Timers } from './run.js'
 import { isEnded } from './status.js'
 
@@ -14,15 +14,41 @@ export function committedRun(before: RunRecord, decision: CommitDecision, now: n
   }
 }
 
+/** The run as the commit of a failed attempt leaves it, whose next attempt is scheduled. Pure. */
+export function retriedRun(before: RunRecord, { entry }: RetryDecision): RunRecord {
+  const acted = entry.mayHaveActed ? { mayHaveActed: true as const } : {}
+  return { ...before, seq: before.seq + 1, attempts: entry.attempt!, ...acted }
+}
+
 function timersAfter(before: Timers, changes: CommitDecision['timers'], now: number): Timers {
-  const at = (old: number | undefined, change: number | null | undefined) =>
-    change === undefined ? old : change === null ? undefined : now + change
-  const sleepAt = at(before.sleepAt, changes.sleepMs)
-  const stateAt = at(before.stateAt, changes.stateMs)
-  const runAt = at(before.runAt, changes.runMs)
+  const sleep = stopwatch({ at: before.sleepAt, leftMs: undefined }, changes.sleepMs, now)
+  const state = stopwatch({ at: before.stateAt, leftMs: before.stateLeftMs }, changes.stateMs, now)
+  const run = stopwatch({ at: before.runAt, leftMs: before.runLeftMs }, changes.runMs, now)
   return {
-    ...(sleepAt !== undefined && { sleepAt }),
-    ...(stateAt !== undefined && { stateAt }),
-    ...(runAt !== undefined && { runAt }),
+    ...(sleep.at !== undefined && { sleepAt: sleep.at }),
+    ...(state.at !== undefined && { stateAt: state.at }),
+    ...(run.at !== undefined && { runAt: run.at }),
+    ...(state.leftMs !== undefined && { stateLeftMs: state.leftMs }),
+    ...(run.leftMs !== undefined && { runLeftMs: run.leftMs }),
+  }
+}
+
+interface Stopwatch {
+  readonly at?: number | undefined
+  readonly leftMs?: number | undefined
+}
+
+function stopwatch(before: Stopwatch, change: TimerChange | undefined, now: number): Stopwatch {
+  switch (change) {
+    case undefined:
+      return before
+    case null:
+      return {}
+    case 'hold':
+      return before.at === undefined ? before : { leftMs: Math.max(0, before.at - now) }
+    case 'release':
+      return before.leftMs === undefined ? before : { at: now + before.leftMs }
+    default:
+      return { at: now + change }
   }
 }

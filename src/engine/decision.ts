@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../kernel/errors.js'
+import type { ErrorCode, Issue } from '../kernel/errors.js'
 import type { Json, JsonObject } from '../kernel/json.js'
 import type { EntryDraft } from './history.js'
 import type { RunRecord } from './run.js'
@@ -7,10 +7,18 @@ import type { RunRecord } from './run.js'
 export type EngineInput =
   | ActionSucceeded
   | AttemptFailed
+  /** The run's job was taken up while the run is paused. */
+  | { readonly kind: 'attempt_held' }
   | { readonly kind: 'timers_due' }
-  | { readonly kind: 'event'; readonly name: string; readonly payload?: Json }
+  | EventSent
   | { readonly kind: 'cancel'; readonly reason?: string }
-  | { readonly kind: 'reset'; readonly context: JsonObject }
+  | { readonly kind: 'pause'; readonly reason?: string }
+  | { readonly kind: 'resume' }
+  /** Back to the state and the context that the run began with. */
+  | { readonly kind: 'reset'; readonly state: string; readonly context: JsonObject }
+  | { readonly kind: 'retry' }
+  | { readonly kind: 'rollback'; readonly reason?: string }
+  | { readonly kind: 'update_context'; readonly patch: JsonObject }
 
 /** An action's attempt ended well. */
 export interface ActionSucceeded {
@@ -37,11 +45,27 @@ export interface AttemptFailed {
   readonly crashes?: number
 }
 
-/** Changes to the deadlines: milliseconds from the commit on, `null` to disarm, missing to leave as it is. */
+/** A caller sent an event. */
+export interface EventSent {
+  readonly kind: 'event'
+  readonly name: string
+  readonly payload?: Json
+  /** The caller's own name for it, told in the history. */
+  readonly eventId?: string
+  /** `when_ready`: what cannot be taken now waits in the mailbox, and no running action is pre-empted. */
+  readonly deliver?: 'now' | 'when_ready'
+}
+
+/**
+ * A change to a deadline: milliseconds from the commit on, `null` to disarm, `hold` to stop it and keep what is left,
+ * `release` to arm what was left; missing to leave it as it is.
+ */
+export type TimerChange = number | null | 'hold' | 'release'
+
 export interface TimerChanges {
   readonly sleepMs?: number | null
-  readonly stateMs?: number | null
-  readonly runMs?: number | null
+  readonly stateMs?: TimerChange
+  readonly runMs?: TimerChange
 }
 
 /** A write to the run: what the commit makes true, all of it or nothing. */
@@ -51,13 +75,13 @@ export interface CommitDecision {
   readonly run: RunRecord
   readonly entries: readonly EntryDraft[]
   readonly timers: TimerChanges
-  /** A job for the entered state is enqueued in the same commit. */
+  /** A job for the current visit is enqueued in the same commit. */
   readonly enqueue: boolean
   /** Id of the job that this decision makes obsolete: aborted when it runs, removed when it is delayed. */
   readonly supersedes?: string
 }
 
-/** The attempt is repeated: no change to the run but its seq and this entry. */
+/** The attempt is repeated: no change to the run but its seq, its count of attempts, and this entry. */
 export interface RetryDecision {
   readonly kind: 'retry'
   readonly delayMs: number
@@ -77,6 +101,12 @@ export interface RefusedDecision {
   readonly kind: 'refused'
   readonly code: ErrorCode
   readonly message: string
+  readonly issues?: readonly Issue[]
 }
 
 export type Decision = CommitDecision | RetryDecision | IgnoredDecision | RefusedDecision
+
+/** A refusal of a control that the run's status does not allow. */
+export function invalidStatus(run: RunRecord, why: string): RefusedDecision {
+  return { kind: 'refused', code: 'invalid_status', message: `run ${run.id} is ${run.status}${why}` }
+}

@@ -1,8 +1,10 @@
+/** The steps that decisions are made of: a new visit, a wait or an end where the run stands, a change beside its course. */
 import type { CompiledProcedure, CompiledState } from '../procedure/compile.js'
+import type { ActionSpec } from '../procedure/definition.js'
 import type { CommitDecision, TimerChanges } from './decision.js'
 import type { EntryDraft } from './history.js'
 import { jobIdOf, type RunRecord } from './run.js'
-import type { RunStatus } from './status.js'
+import { isEnded, type RunStatus } from './status.js'
 
 /** The state called `name`. A run only ever stands in a state of its procedure: anything else is a broken invariant. */
 export function stateOf(procedure: CompiledProcedure, name: string): CompiledState {
@@ -11,17 +13,33 @@ export function stateOf(procedure: CompiledProcedure, name: string): CompiledSta
   return state
 }
 
-/** How a run that enters `state` goes on: its action runs, it waits for an event, or it is over. */
-function statusOnEntry(state: CompiledState): RunStatus {
-  if (state.action) return 'running'
-  if (!state.terminal) return 'waiting'
-  return state.outcome === 'failure' ? 'failed' : 'completed'
-}
+/** Deadlines of a run that is over, or rolls back. */
+export const DISARMED: TimerChanges = { sleepMs: null, stateMs: null, runMs: null }
 
-/** How long the state's action sleeps: null when it is none. A limit of the attempt that is shorter ends it as well. */
-function sleepOf({ action }: CompiledState): number | null {
+/** How long an action sleeps: null when it is no sleep. A limit of the attempt that is shorter ends it as well. */
+export function sleepOf(action: ActionSpec | undefined): number | null {
   if (action?.type !== 'sleep') return null
   return Math.min(action.ms, action.timeout_ms ?? action.ms)
+}
+
+/** A run's limit as it begins, or begins anew: none when it is driven by hand. */
+export function runLimitOf(procedure: CompiledProcedure, run: Pick<RunRecord, 'drive' | 'timeoutMs'>): number | null {
+  return run.drive === 'manual' ? null : (run.timeoutMs ?? procedure.timeoutMs ?? null)
+}
+
+/**
+ * How a run that enters `state` goes on: its action runs, it waits for an event, or it is over. A failure that the
+ * procedure rolls back is `rolling_back` at once; `carryOn` begins that rollback in the same commit.
+ */
+function statusOnEntry(procedure: CompiledProcedure, state: CompiledState): RunStatus {
+  if (state.action) return 'running'
+  return state.terminal ? endOf(procedure, state) : 'waiting'
+}
+
+/** What the end of a run in a terminal state is. */
+export function endOf(procedure: CompiledProcedure, state: CompiledState): RunStatus {
+  if (state.outcome === 'success') return 'completed'
+  return procedure.onFailure === 'rollback' ? 'rolling_back' : 'failed'
 }
 
 /** What changes in the record when a new visit begins; the caller has merged the context. */
@@ -32,8 +50,22 @@ export interface Visit {
   readonly entry: Omit<EntryDraft, 'revision' | 'state' | 'status'>
   /** Entries that come before the visit's own in the same commit. */
   readonly before?: readonly EntryDraft[]
-  /** Timers beside the state's own, e.g. the run's at the start. */
+  /** The run's deadline where it begins anew. */
   readonly runMs?: number | null
+}
+
+/** What goes with a run that is over. One that failed keeps what a retry, and a rollback after it, may have to undo. */
+export function over(run: RunRecord, status: RunStatus): RunRecord {
+  const { pause: _pause, ...rest } = run
+  if (status === 'failed') return rest
+  const { undo: _undo, ...plain } = rest
+  return plain
+}
+
+/** What belongs to the visit that a run leaves, or to an action that is over. */
+function withoutVisit(run: RunRecord): RunRecord {
+  const { blocked: _b, pending: _p, jobSeq: _j, attempts: _a, mayHaveActed: _m, endedAt: _e, ...rest } = run
+  return rest
 }
 
 /**
@@ -42,48 +74,88 @@ export interface Visit {
  */
 export function enter(procedure: CompiledProcedure, visit: Visit): CommitDecision {
   const state = stateOf(procedure, visit.target)
-  const { blocked: _blocked, pending: _pending, jobSeq: _jobSeq, endedAt: _endedAt, ...rest } = visit.run
-  const revision = visit.run.revision + 1
-  const seq = visit.run.seq + 1
-  const status = statusOnEntry(state)
-  const over = state.terminal && !state.action
-  const sleepMs = sleepOf(state)
+  const { run } = visit
+  const revision = run.revision + 1
+  const seq = run.seq + 1
+  const status = statusOnEntry(procedure, state)
+  const done = isEnded(status)
+  const sleepMs = sleepOf(state.action)
   const enqueue = state.action !== undefined && sleepMs === null
   const timers: TimerChanges = {
     sleepMs,
-    stateMs: !over && visit.run.drive === 'auto' && state.timeoutMs !== undefined ? state.timeoutMs : null,
-    ...(over ? { runMs: null } : visit.runMs !== undefined && { runMs: visit.runMs }),
+    stateMs: !done && run.drive === 'auto' && state.timeoutMs !== undefined ? state.timeoutMs : null,
+    ...(done ? { runMs: null } : visit.runMs !== undefined && { runMs: visit.runMs }),
   }
-  const entry: EntryDraft = { ...visit.entry, revision, state: state.name, status }
   return {
     kind: 'commit',
-    run: { ...rest, state: state.name, status, revision, seq, ...(enqueue && { jobSeq: seq }) },
-    entries: [...(visit.before ?? []), entry],
+    run: {
+      ...withoutVisit(done ? over(run, status) : run),
+      state: state.name,
+      status,
+      revision,
+      seq,
+      ...(enqueue && { jobSeq: seq }),
+    },
+    entries: [...(visit.before ?? []), { ...visit.entry, revision, state: state.name, status }],
     timers,
     enqueue,
-    ...supersedes(visit.run),
+    ...supersedes(run),
   }
+}
+
+/** A scheduled run, whose time has come, enters its first state. */
+export function begin(procedure: CompiledProcedure, run: RunRecord): CommitDecision {
+  const entry = { type: 'started', source: 'timer' } as const
+  return enter(procedure, { target: run.state, run, entry, runMs: runLimitOf(procedure, run) })
 }
 
 /** The job that leaving this visit makes obsolete. */
-export function supersedes(run: RunRecord): { supersedes?: string } {
+function supersedes(run: RunRecord): { supersedes?: string } {
   return run.jobSeq === undefined ? {} : { supersedes: jobIdOf(run.id, run.revision, run.jobSeq) }
 }
 
-/** Ends a run where it stands, or leaves it waiting there: no new visit. */
+/** The action of the visit is over, one way or another: the run waits, is held or is over where it stands. */
 export function settle(
   run: RunRecord,
   change: Partial<RunRecord>,
   entries: readonly EntryDraft[],
-  over: boolean,
+  timers: TimerChanges = {},
 ): CommitDecision {
-  const { blocked: _blocked, pending: _pending, jobSeq: _jobSeq, ...rest } = run
   return {
     kind: 'commit',
-    run: { ...rest, ...change, seq: run.seq + 1 },
+    run: { ...withoutVisit(run), ...change, seq: run.seq + 1 },
     entries,
-    timers: over ? { sleepMs: null, stateMs: null, runMs: null } : {},
+    timers,
     enqueue: false,
     ...supersedes(run),
+  }
+}
+
+/** Changes something beside the visit, which goes on. */
+export function amend(
+  run: RunRecord,
+  change: Partial<RunRecord>,
+  entries: readonly EntryDraft[],
+  timers: TimerChanges = {},
+): CommitDecision {
+  return { kind: 'commit', run: { ...run, ...change, seq: run.seq + 1 }, entries, timers, enqueue: false }
+}
+
+/** The job of the current visit once more: the one before was taken up and not run. */
+export function enqueueAgain(decision: CommitDecision): CommitDecision {
+  return { ...decision, run: { ...decision.run, jobSeq: decision.run.seq }, enqueue: true }
+}
+
+/** Two steps as one commit. The first leaves no job behind that the second could supersede. */
+export function andThen(first: CommitDecision, next: (run: RunRecord) => CommitDecision): CommitDecision {
+  const second = next(first.run)
+  const { seq } = first.run
+  return {
+    kind: 'commit',
+    run: { ...second.run, seq, ...(second.enqueue && { jobSeq: seq }) },
+    entries: [...first.entries, ...second.entries],
+    timers: { ...first.timers, ...second.timers },
+    enqueue: second.enqueue,
+    ...(first.supersedes !== undefined && { supersedes: first.supersedes }),
   }
 }

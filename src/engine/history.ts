@@ -1,4 +1,6 @@
+import type { Issue } from '../kernel/errors.js'
 import type { Json, JsonObject } from '../kernel/json.js'
+import type { Held, UndoableVisit } from './run.js'
 import type { Drive, RunStatus } from './status.js'
 
 /** A failure as guards, the run and its history see it. */
@@ -12,7 +14,7 @@ export interface RunError {
 }
 
 /** Who emitted an event. */
-export type EventSource = 'action' | 'timer' | 'caller' | 'engine'
+export type EventSource = 'action' | 'timer' | 'caller' | 'mailbox' | 'engine'
 
 export interface EventRecord {
   readonly name: string
@@ -39,6 +41,18 @@ export type EntryType =
   | 'reset'
   | 'discarded'
   | 'interrupted'
+  | 'scheduled'
+  | 'paused'
+  | 'held'
+  | 'resumed'
+  | 'buffered'
+  | 'context_updated'
+  | 'retried'
+  | 'rollback_started'
+  | 'compensating'
+  | 'compensated'
+  | 'cancelling'
+  | 'rolled_back'
 
 /**
  * One line of a run's history: what was committed, as effects that {@link replay} applies and facts for a reader.
@@ -67,6 +81,20 @@ export interface HistoryEntry {
   readonly blocked?: readonly BlockedTransition[]
   /** On `stayed`: the event is kept on the run to be applied later (manual drive, or blocked). */
   readonly kept?: true
+  /** The visit that this ends joins those that a rollback undoes. */
+  readonly compensable?: true
+  /** On `attempt_failed` and `interrupted`: the attempt may have had an effect. */
+  readonly mayHaveActed?: true
+  /** On `held`: what waits for the run to be resumed. */
+  readonly held?: Held
+  /** Position in the mailbox of the event that was taken. */
+  readonly mail?: number
+  /** On `compensating`, `compensated` and attempts between them: the visit that is undone. */
+  readonly compensates?: UndoableVisit
+  /** On `rollback_started`: why. */
+  readonly cause?: 'failure' | 'request'
+  /** On `failed`: the compensation's error that stopped the rollback; somebody has to look. */
+  readonly rollbackError?: RunError
 
   // Facts
   readonly procedure?: string
@@ -84,6 +112,18 @@ export interface HistoryEntry {
   /** What an action returned that is no object. */
   readonly result?: Json
   readonly reason?: string
+  /** On `scheduled`: milliseconds until the start. */
+  readonly delayMs?: number
+  readonly eventId?: string
+  readonly priority?: number
+  readonly tags?: readonly string[]
+  readonly forkedFrom?: { readonly runId: string; readonly seq: number }
+  /** Where the context does not fit its schema. */
+  readonly contextFaults?: readonly Issue[]
+  /** Visits that are still to be undone, next first. */
+  readonly remaining?: readonly UndoableVisit[]
+  /** Events of the mailbox that nothing took before the run ended or was reset. */
+  readonly unread?: readonly string[]
   /** Guards of this decision that could not be evaluated. */
   readonly guardFailures?: readonly BlockedTransition[]
 }

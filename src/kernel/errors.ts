@@ -23,6 +23,7 @@ export const ERRORS = {
   invalid_argument: api(400),
   invalid_json: api(400),
   limit_exceeded: api(413),
+  context_invalid: api(422),
   not_supported_yet: api(501),
   // Look-up and state
   not_found: api(404),
@@ -47,6 +48,8 @@ export const ERRORS = {
   heartbeat_timeout: run(true),
   validation_failed: run(),
   result_invalid: run(),
+  template_invalid: run(),
+  http_unreachable: run(true),
   state_timeout: run(),
   run_timeout: run(),
   worker_lost: run(),

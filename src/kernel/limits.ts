@@ -21,10 +21,54 @@ export const LIMITS = {
   guardNodes: 256,
   /** Nesting of one structured guard. */
   guardDepth: 24,
+  /** UTF-16 units of one CEL expression. */
+  expressionChars: 4_096,
+  /** Nodes of one CEL expression: each literal, name, field, operator, call, list and map. */
+  expressionNodes: 256,
+  /** Nesting of one CEL expression: parentheses, calls, lists, and the fields of one path. */
+  expressionDepth: 24,
+  /** Items of one list literal, and entries of one map literal, in a CEL expression. */
+  expressionItems: 64,
+  /** Nesting of list and map literals in a CEL expression. */
+  expressionLiteralDepth: 3,
+  /** Work of all CEL expressions in one guard: a node evaluated per item of a list, a part compared, 32 units of text. */
+  expressionSteps: 100_000,
+  /** CEL expressions kept compiled in one process. */
+  cachedExpressions: 1_000,
+  /** Faults of one context against its `context_schema` that are told. */
+  contextFaults: 10,
+  /** Steps of one check of a context: about one per value and keyword, more for long texts under a pattern. */
+  contextSteps: 2_000_000,
+  /** Schemas within one `context_schema`, itself included. */
+  contextSchemas: 5_000,
+  /** Schemas of one `context_schema` that apply to one and the same value, from one to the next. */
+  contextSchemaChain: 32,
+  /** Values of one `enum`. */
+  enumValues: 10_000,
+  /** Characters of one pattern. */
+  patternChars: 1_000,
+  /** Parts of one pattern, repetitions counted. */
+  patternSize: 1_000,
+  /** Patterns of one `context_schema`. */
+  patterns: 500,
+  /** Parts of all patterns of one `context_schema`. */
+  patternsSize: 20_000,
   /** Entries of one run's history; the run fails with `history_limit` before it would go over. */
   historyEntries: 10_000,
   /** Room kept free in a full history for the entries that end the run. */
-  historyReserve: 32,
+  historyReserve: 150,
+  /** Events that wait in one run's mailbox; all of them may be read in one commit, which the reserve has room for. */
+  mailboxEvents: 100,
+  /** Bytes of one run's mailbox: it lies in the run's record. */
+  mailboxBytes: 128 * 1024,
+  /** Tags of one run. */
+  tags: 20,
+  /** Characters of a tag. */
+  tagChars: 64,
+  /** Priority of a run's jobs, as BullMQ counts them. */
+  priority: 2_097_152,
+  /** Runs or events of one batch call. */
+  batchItems: 10_000,
   /** Characters of a procedure's, state's or event's name. */
   nameChars: 128,
   /** Characters of a run id. */
@@ -45,6 +89,24 @@ export const LIMITS = {
   retries: 1_000,
   /** Any duration in a definition or option: one year. */
   durationMs: 366 * 24 * 3600 * 1000,
+  /** A request of an `http` action, unless it gives its own `timeout_ms`. */
+  httpTimeoutMs: 30_000,
+  /** Longest `timeout_ms` of an `http` action: Node's fetch waits no longer for the headers of an answer. */
+  httpTimeoutMaxMs: 300_000,
+  /** A url with its values, in an `http` action. */
+  httpUrlChars: 8_192,
+  /** Headers that an `http` action names. */
+  httpHeaders: 50,
+  /** One header's value, in an `http` action. */
+  httpHeaderChars: 8_192,
+  /** Body of an `http` action's request, once its values are filled in. */
+  httpRequestBytes: 1024 * 1024,
+  /** Body of the answer to an `http` action, after decompression, when `result_key` keeps it. */
+  httpResponseBytes: 128 * 1024,
+  /** What is read of the body of a refusal, for the error's message. */
+  httpRefusalBytes: 1_024,
+  /** How long reading that may take: the status alone is the failure. */
+  httpRefusalMs: 1_000,
   /** Growth of a backoff from one attempt to the next. */
   retryFactor: 100,
   /** Parallel actions of one worker process. */

@@ -20,6 +20,8 @@ import {
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 
 const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+const URL_PHRASE = `a URL of 1 to ${LIMITS.httpUrlChars} characters`
+const HEADERS_PHRASE = `an object of at most ${LIMITS.httpHeaders} header values`
 const RULES_PHRASE = `an array of 1 to ${LIMITS.guardNodes} rules {field, op, value, message?}`
 const ARGS_PHRASE = 'an array or an object of arguments'
 const BRANCHES_PHRASE = `an array of 1 to ${LIMITS.states} branches, each an object`
@@ -48,6 +50,13 @@ const rule = strictObject('a rule {field, op, value, message?}', {
   message: textSchema.exactOptional(),
 }).check(checkConditionValue)
 
+/** Node's fetch waits no longer for an answer, so a longer limit would be an empty promise. */
+const httpTimeout = wholeNumber(
+  1,
+  LIMITS.httpTimeoutMaxMs,
+  ' (milliseconds; let a longer task send an event when it is done)',
+)
+
 /** When branches or items are done; its words are settled when the action works. */
 const join = z.custom<string | JsonObject>(isWordOrObject, { error: 'a join: a word or an object' }).exactOptional()
 
@@ -75,11 +84,11 @@ const schemas = {
   function: strictObject(ACTION_PHRASE, { type: z.literal('function'), ...functionShape }),
   http: actionSchemaOf('http', {
     method: z.enum(HTTP_METHODS, { error: `one of ${HTTP_METHODS.join(', ')}` }).default('GET'),
-    url: someText('a URL'),
-    headers: recordOf('an object of header values', z.string(), textSchema).exactOptional(),
+    url: someText(URL_PHRASE).max(LIMITS.httpUrlChars, { error: URL_PHRASE }),
+    headers: recordOf(HEADERS_PHRASE, z.string(), textSchema, { max: LIMITS.httpHeaders }).exactOptional(),
     body: anyJsonSchema.exactOptional(),
     result_key: someText('the context key that takes the answer').exactOptional(),
-  }),
+  }).extend({ timeout_ms: httpTimeout.default(LIMITS.httpTimeoutMs) }),
   procedure: actionSchemaOf('procedure', {
     name: procedureNameSchema,
     version: versionOrLatestSchema.exactOptional(),
@@ -136,7 +145,8 @@ export const actionSchema: z.ZodType<ActionInput, ActionInput> = chosenBy<Action
 
 /**
  * Fills in what an action of a checked document leaves out: `type: "function"`, a log's `level` ("info"), a failure's
- * `code` ("action_failed"), a conditional's events ("true" and "false"), an HTTP call's `method` ("GET").
+ * `code` ("action_failed"), a conditional's events ("true" and "false"), an HTTP call's
+ * `method` ("GET") and `timeout_ms` (30 s).
  */
 export function completeAction(action: ActionInput): ActionSpec {
   return chooseAction(action).parse(action) as ActionSpec

@@ -1,6 +1,6 @@
 import type { Guard } from '../guards/guard.js'
-import type { JsonObject } from '../kernel/json.js'
-import { completeAction } from './action-schema.js'
+import { type ActionInput, completeAction } from './action-schema.js'
+import { type ContextSchema, compileContextSchema } from './context-schema.js'
 import type { ActionSpec, Procedure, RetrySpec, StateSpec, TransitionSpec } from './definition.js'
 import type { RetryPolicy } from './retry-delay.js'
 
@@ -19,7 +19,9 @@ export interface CompiledProcedure {
   readonly timeoutMs?: number
   readonly maxRetries: number
   readonly onFailure: 'fail' | 'rollback'
-  readonly contextSchema?: JsonObject
+  /** What the run's context should be like; anything when missing. */
+  readonly contextSchema?: ContextSchema
+  /** Whether a context that `contextSchema` refuses is only noted, or refused. */
   readonly contextPolicy: 'warn' | 'strict'
 }
 
@@ -79,7 +81,9 @@ export function compileProcedure(procedure: Procedure): CompiledProcedure {
     ...(procedure.timeout_ms !== undefined && { timeoutMs: procedure.timeout_ms }),
     maxRetries,
     onFailure: procedure.on_failure ?? 'fail',
-    ...(definition.context_schema !== undefined && { contextSchema: definition.context_schema }),
+    ...(definition.context_schema !== undefined && {
+      contextSchema: compileContextSchema(definition.context_schema),
+    }),
     contextPolicy: definition.context_policy ?? 'warn',
   }
 }
@@ -96,9 +100,17 @@ function compileState(name: string, spec: StateSpec, maxRetries: number): Compil
     outcome: spec.outcome ?? 'success',
     ...(spec.timeout_ms !== undefined && { timeoutMs: spec.timeout_ms }),
     retry: compileRetry(retry, maxRetries),
-    ...(spec.rollback && { rollback: completeAction(spec.rollback) }),
-    rollbackRetry: compileRetry({}, maxRetries),
+    ...compileRollback(spec, maxRetries),
     hasErrorTransition,
+  }
+}
+
+/** A compensation is retried by the procedure's policy, unless it has a `retry` of its own. */
+function compileRollback(spec: StateSpec, maxRetries: number): Pick<CompiledState, 'rollback' | 'rollbackRetry'> {
+  const { retry = {}, ...action } = spec.rollback ?? {}
+  return {
+    ...(spec.rollback && { rollback: completeAction(action as ActionInput) }),
+    rollbackRetry: compileRetry(retry, maxRetries),
   }
 }
 

@@ -1,17 +1,15 @@
-import type { Procedure } from './definition.js'
-
-/** `T` with everything in it readonly, so that a literal keeps its literal types. */
-type Frozen<T> = T extends (infer Item)[]
-  ? readonly Frozen<Item>[]
-  : T extends object
-    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
-    : T
+import type { CheckedProcedure } from './define-checked.js'
 
 /**
- * Types a procedure document written in TypeScript: the compiler checks its keys, and the names of its states and
- * events stay literal types. Returns the document itself, unchanged and unchecked: `parseProcedure` or
- * `store.register` checks what types cannot.
+ * Types a procedure document written in TypeScript. The compiler checks its keys and values, and that the initial state
+ * and every target is one of its states; names, events and the context's schema stay literal types, which `StateNames`,
+ * `EventNames`, `ContextOf` and `ActionsFor` read.
+ *
+ * Returns the document itself, unchanged and unchecked: `store.register` checks it, and with it what types cannot.
  */
-export function defineProcedure<const Document extends Frozen<Procedure>>(document: Document): Document {
-  return document
+export function defineProcedure<const Document>(
+  // Never the first branch: it is there to infer `Document` from the argument as it stands.
+  document: [Document] extends [never] ? Document : CheckedProcedure<Document>,
+): Document {
+  return document as Document
 }

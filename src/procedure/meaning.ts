@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from '../kernel/json.js'
 import type { FaultList, Path } from './fault-list.js'
+import { addHttpFaults } from './http-faults.js'
 import { isName } from './names.js'
 import { nearestWord } from './near-miss.js'
 import { ownValue, placesOf } from './places.js'
@@ -41,6 +42,7 @@ function addLocalFaults(document: unknown, faults: FaultList): void {
   for (const { kind, path, value } of placesOf(document)) {
     if (kind === 'state') addOutcomeFault(value, path, faults)
     if (kind === 'action') addHeartbeatFault(value, path, faults)
+    if (kind === 'action') addHttpFaults(value, path, faults)
   }
 }
 

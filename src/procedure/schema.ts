@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { guardSchema } from '../guards/guard.js'
-import { chosenBy, strictObject } from '../guards/strict-schema.js'
+import { chosenBy, delegate, strictObject } from '../guards/strict-schema.js'
 import { isJsonObject, type JsonObject } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
-import { actionSchema } from './action-schema.js'
+import { type ActionInput, actionSchema } from './action-schema.js'
 import { eventNameSchema, poolNameSchema, procedureNameSchema, stateNameSchema, versionSchema } from './names.js'
 import {
   errorCodeSchema,
@@ -43,6 +43,17 @@ export const retrySchema = strictObject('a retry policy, an object', {
   not_on: codes.exactOptional(),
 })
 
+/** A compensation: an action, with a `retry` of its own beside its keys. */
+export type RollbackInput = ActionInput & { retry?: z.infer<typeof retrySchema> }
+
+const rollbackSchema = z.custom<RollbackInput>().check((sink) => {
+  const value: unknown = sink.value
+  if (!isJsonObject(value) || !Object.hasOwn(value, 'retry')) return delegate(sink, actionSchema, value)
+  const { retry, ...action } = value
+  delegate(sink, actionSchema, action)
+  delegate(sink, retrySchema, retry, ['retry'])
+})
+
 const ACCEPT_PHRASE = `true, or an array of 1 to ${MAX_FIELDS} names of payload fields`
 const acceptAll = z.literal(true, { error: ACCEPT_PHRASE })
 const acceptFields = listOf(ACCEPT_PHRASE, someText('the name of a payload field'), { min: 1, max: MAX_FIELDS })
@@ -64,7 +75,7 @@ export const stateSchema = strictObject('a state, an object ({} is a terminal st
   transitions: listOf(TRANSITIONS_PHRASE, transitionSchema, { max: LIMITS.transitionsPerState }).exactOptional(),
   retry: retrySchema.exactOptional(),
   timeout_ms: milliseconds(1).exactOptional(),
-  rollback: actionSchema.nullable().exactOptional(),
+  rollback: chosenBy<RollbackInput | null>((value) => (value === null ? z.null() : rollbackSchema)).exactOptional(),
   outcome: z.enum(['success', 'failure'], { error: OUTCOME_PHRASE }).exactOptional(),
   pool: poolNameSchema.exactOptional(),
   description,

@@ -6,8 +6,8 @@ import { FaultList, type Path } from './fault-list.js'
  * What is allowed in a valid procedure and yet looks like a mistake: no way to end (`no_terminal_state` of the whole,
  * `no_way_to_end` of states that a run cannot leave for a terminal one), a terminal
  * state reached by `error` that would count as completed (`error_state_without_outcome`), a transition behind one that
- * is always taken (`shadowed_transition`), a retry or a timeout that has no effect (`retry_without_action`,
- * `timeout_without_action`), a backoff above its own maximum (`backoff_above_maximum`).
+ * is always taken (`shadowed_transition`), a retry, a timeout or a rollback that has no effect (`retry_without_action`,
+ * `timeout_without_action`, `rollback_without_action`), a backoff above its own maximum (`backoff_above_maximum`).
  */
 export function warningsOf(procedure: Procedure): readonly Issue[] {
   const warnings = new FaultList()
@@ -79,6 +79,11 @@ function addStateWarnings(state: StateSpec, path: Path, warnings: FaultList): vo
   const { retry } = state
   if (retry && !hasAction(state)) {
     warnings.add([...path, 'retry'], 'retry_without_action', () => 'the state has no action to retry; remove this')
+  }
+  if (state.rollback && !hasAction(state)) {
+    warnings.add([...path, 'rollback'], 'rollback_without_action', () => {
+      return 'the state has no action that could have had an effect, so there is never anything to undo; give it one, or remove this'
+    })
   }
   if (state.timeout_ms !== undefined && isTerminal(state) && !hasAction(state)) {
     warnings.add([...path, 'timeout_ms'], 'timeout_without_action', () => {

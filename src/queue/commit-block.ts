@@ -1,7 +1,10 @@
 import type { JobOptions } from './job-options.js'
 
-/** A deadline's change: milliseconds from the commit on, null to disarm, undefined to leave as it is. */
-export type TimerChange = number | null | undefined
+/**
+ * A deadline's change: milliseconds from the commit on, null to disarm, `hold` to stop it and keep what is left, `release`
+ * to arm what was left, undefined to leave as it is.
+ */
+export type TimerChange = number | null | 'hold' | 'release' | undefined
 
 /** What one commit writes, already in Redis's terms: texts, no domain objects. See `lua/lib/run-commit.lua`. */
 export interface CommitBlock {
@@ -13,8 +16,8 @@ export interface CommitBlock {
   /** Status after the commit; missing when unchanged. */
   readonly status?: string
   readonly ends: boolean
-  /** A new visit begins: revision + 1. */
-  readonly enters: boolean
+  /** How many visits begin, one after the other: the revision grows by that. */
+  readonly visits: number
   readonly timers: { readonly sleepMs?: TimerChange; readonly stateMs?: TimerChange; readonly runMs?: TimerChange }
   readonly supersedes?: string | undefined
   /** Field and value, alternating. */
@@ -22,17 +25,21 @@ export interface CommitBlock {
   readonly del: readonly string[]
   /** Per entry: its JSON object, and the live event's when that differs. Neither holds `at` or `seq`. */
   readonly entries: readonly { readonly entry: string; readonly live?: string }[]
-  readonly job?: { readonly name: string; readonly options: JobOptions; readonly priority?: number }
+  readonly job?: { readonly name: string; readonly options: JobOptions }
+  /** The event that this commits has an id: sent again, it is given this answer (text) and nothing is done. */
+  readonly answered?: { readonly eventId: string; readonly answer: string }
 }
 
 function timerArgument(change: TimerChange): string {
   if (change === undefined) return ''
+  if (change === 'hold') return 'p'
+  if (change === 'release') return 'r'
   return change === null ? '-' : String(change)
 }
 
 /** Lays a block out as script arguments; `packOptions` encodes job options as BullMQ does. */
 export function commitArguments(block: CommitBlock, packOptions: (options: JobOptions) => Buffer): (string | Buffer)[] {
-  const flags = `${block.visit ? 'b' : ''}${block.ends ? 'e' : ''}${block.enters ? 'n' : ''}${block.job ? 'j' : ''}`
+  const flags = `${block.visit ? 'b' : ''}${block.ends ? 'e' : ''}${block.answered ? 'i' : ''}${block.job ? 'j' : ''}`
   const out: (string | Buffer)[] = [
     block.runId,
     flags,
@@ -44,6 +51,7 @@ export function commitArguments(block: CommitBlock, packOptions: (options: JobOp
     timerArgument(block.timers.stateMs),
     timerArgument(block.timers.runMs),
     block.supersedes ?? '',
+    String(block.visits),
     String(block.set.length),
     ...block.set,
     String(block.del.length),
@@ -51,6 +59,7 @@ export function commitArguments(block: CommitBlock, packOptions: (options: JobOp
     String(block.entries.length * 2),
   ]
   for (const { entry, live } of block.entries) out.push(entry, live ?? '')
-  if (block.job) out.push(block.job.name, packOptions(block.job.options), String(block.job.priority ?? 0))
+  if (block.job) out.push(block.job.name, packOptions(block.job.options), String(block.job.options.priority ?? 0))
+  if (block.answered) out.push(block.answered.eventId, block.answered.answer)
   return out
 }

@@ -4,6 +4,8 @@ import { Job, type JobsOptions, type MinimalQueue } from 'bullmq'
 export interface JobOptions {
   /** Most attempts, the first included; ≥ 1. */
   readonly attempts: number
+  /** As BullMQ counts: 1 goes first; missing, before all that have one. */
+  readonly priority?: number
 }
 
 /** Name of our backoff: the delay is what the engine decided for this attempt. */
@@ -11,8 +13,9 @@ export const BACKOFF = 'procession'
 
 /** The options in BullMQ's terms. Those of every job alike are the worker's, which saves their bytes in each job. */
 export function bullOptions(options: JobOptions): JobsOptions {
-  if (options.attempts <= 1) return {}
-  return { attempts: options.attempts, backoff: { type: BACKOFF }, stackTraceLimit: 1 }
+  const priority = options.priority === undefined ? {} : { priority: options.priority }
+  if (options.attempts <= 1) return priority
+  return { attempts: options.attempts, backoff: { type: BACKOFF }, stackTraceLimit: 1, ...priority }
 }
 
 /** The options as BullMQ itself would store them: normalised by its own Job class. */

@@ -22,6 +22,11 @@
  * | zt     | when the sleep has elapsed, ms of Redis's clock             | no sleep               |
  * | st     | deadline of the state, ms                                   | none                   |
  * | rt     | deadline of the run, ms                                     | none                   |
+ * | sl     | what is left of the state's time while it is paused, ms       | not paused, or none    |
+ * | rl     | what is left of the run's time while it is paused, ms         | not paused, or none    |
+ * | att    | failed attempts of the visit                                | none                   |
+ * | fx     | `1`: one of them may have had an effect                     | none had               |
+ * | more   | what few runs have, JSON: `undo`, `rollback`, `pause`, `mailbox`, `priority`, `tags`, `forkedFrom` | none of it |
  * | full   | `1`: the history has next to no room                        | it has                 |
  * | t0     | when it was started, ms                                     | –                      |
  * | te     | when it entered the state, ms                               | –                      |
@@ -54,9 +59,21 @@ export const SNAPSHOT_FIELDS = [
   't0',
   'te',
   't1',
+  'sl',
+  'rl',
+  'att',
+  'fx',
+  'more',
 ] as const
 
 export type SnapshotField = (typeof SNAPSHOT_FIELDS)[number]
 
 /** A run as Redis answered it: the values of {@link SNAPSHOT_FIELDS}, null for a missing one. */
 export type RunSnapshot = readonly (string | null)[]
+
+const ATTEMPTS = SNAPSHOT_FIELDS.indexOf('att')
+
+/** Which attempt of its visit the next one is, from 1. */
+export function attemptOf(snapshot: RunSnapshot | undefined): number {
+  return Number(snapshot?.[ATTEMPTS] ?? 0) + 1
+}

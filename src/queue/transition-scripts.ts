@@ -13,11 +13,13 @@ import { type JobOptions, normalisedOptions } from './job-options.js'
 import type { RunSnapshot } from './run-hash.js'
 
 export type StartReply = readonly [code: number, fingerprint: string, version: string]
-export type AdvanceReply = readonly [code: number, seq: string, now: number]
+/** `answer`: the run's seq, or, for an event that was sent before, what it was answered then. */
+export type AdvanceReply = readonly [code: number, answer: string, now: number]
 
 /** Codes of `advance` and `finish`: see the scripts' headers. */
 export const COMMITTED = 1
 export const ALREADY_THERE = 0
+export const ANSWERED_BEFORE = 2
 export const VISIT_OVER = -10
 export const RUN_GONE = -11
 export const SEQ_MOVED = -12
@@ -103,12 +105,18 @@ export class TransitionScripts {
 
   /** Begins runs; see `lua/start.lua`. One reply per start, in order. */
   async start(
-    starts: readonly { procedure: string; version: string; fingerprint: string; block: CommitBlock }[],
+    starts: readonly {
+      readonly procedure: string
+      readonly version: string
+      readonly fingerprint: string
+      readonly tags: readonly string[]
+      readonly block: CommitBlock
+    }[],
   ): Promise<StartReply[]> {
     await this.#prepare(starts.map((start) => start.block))
     const args: unknown[] = []
-    for (const { procedure, version, fingerprint, block } of starts)
-      args.push(procedure, version, fingerprint, ...commitArguments(block, this.#pack))
+    for (const { procedure, version, fingerprint, tags, block } of starts)
+      args.push(procedure, version, fingerprint, tags.length, ...tags, ...commitArguments(block, this.#pack))
     return (await this.#call('start', args, false)) as StartReply[]
   }
 

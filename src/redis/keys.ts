@@ -135,11 +135,6 @@ export class ShardKeys {
     return `${this.tag}:hist:${runId}`
   }
 
-  /** LIST: events sent with `deliver: "when_ready"` that nothing has taken yet, oldest first. */
-  mailbox(runId: string): string {
-    return `${this.tag}:mail:${runId}`
-  }
-
   /** HASH: `eventId` → the answer it was given, so that sending it again is answered as before. */
   sentEvents(runId: string): string {
     return `${this.tag}:sent:${runId}`
@@ -148,6 +143,11 @@ export class ShardKeys {
   /** ZSET: ids of the runs of one status, by start in ms since 1970. */
   byStatus(status: string): string {
     return `${this.tag}:runs:status:${status}`
+  }
+
+  /** ZSET: ids of the runs with one tag, by start in ms since 1970. */
+  byTag(tag: string): string {
+    return `${this.tag}:runs:tag:${tag}`
   }
 
   /** ZSET: ids of the runs of one procedure, all versions, by start in ms since 1970. */

@@ -1,36 +1,47 @@
-import type { CommitDecision } from '../engine/decision.js'
+import type { CommitDecision, RetryDecision } from '../engine/decision.js'
 import type { EntryDraft } from '../engine/history.js'
 import type { RunRecord } from '../engine/run.js'
 import { isEnded } from '../engine/status.js'
 import type { CompiledProcedure } from '../procedure/compile.js'
 import type { CommitBlock } from '../queue/commit-block.js'
 import type { JobOptions } from '../queue/job-options.js'
-import { isUsualEvent } from './run-codec.js'
+import type { EventAnswer } from './event-answer.js'
+import { isUsualEvent, MORE_PARTS, type MoreOfRun } from './run-codec.js'
 
-/** Job options by procedure and state: one object each, so that their encoding is made once. */
-const optionsOfState = new WeakMap<CompiledProcedure, Map<string, JobOptions>>()
+/** Job options by procedure, then by what is done: one object each, so that their encoding is made once. */
+const optionsOfProcedure = new WeakMap<CompiledProcedure, Map<string, JobOptions>>()
+/** A procedure's runs may have any number of priorities; beyond this many options, encodings are made anew. */
+const MAX_OPTIONS = 4_000
 
-function jobOptions(procedure: CompiledProcedure, stateName: string): JobOptions {
-  let states = optionsOfState.get(procedure)
-  if (!states) {
-    states = new Map()
-    optionsOfState.set(procedure, states)
+/** The job of the run's current visit, or of its current compensation. */
+function jobOf(procedure: CompiledProcedure, run: RunRecord): NonNullable<CommitBlock['job']> {
+  const compensated = run.rollback?.compensating?.state
+  const name = `${procedure.key} ${compensated === undefined ? run.state : `${compensated} (rollback)`}`
+  let known = optionsOfProcedure.get(procedure)
+  if (!known || known.size > MAX_OPTIONS) {
+    known = new Map()
+    optionsOfProcedure.set(procedure, known)
   }
-  let options = states.get(stateName)
+  const key = run.priority === undefined ? name : `${run.priority} ${name}`
+  let options = known.get(key)
   if (!options) {
-    options = { attempts: 1 + procedure.states.get(stateName)!.retry.maxRetries }
-    states.set(stateName, options)
+    const state = procedure.states.get(compensated ?? run.state)!
+    const retry = compensated === undefined ? state.retry : state.rollbackRetry
+    options = { attempts: 1 + retry.maxRetries, ...(run.priority !== undefined && { priority: run.priority }) }
+    known.set(key, options)
   }
-  return options
+  return { name, options }
 }
 
 /** Entries as they travel: the history's text, and the live event's, which leaves out what can be large. */
 export function encodeEntry(draft: EntryDraft): CommitBlock['entries'][number] {
   const entry = JSON.stringify(draft)
-  const { patch, context, result, blocked, guardFailures, event, ...slim } = draft
+  const { patch, context, result, blocked, guardFailures, contextFaults, remaining, held, event, ...slim } = draft
   const same = patch === undefined && context === undefined && result === undefined && blocked === undefined
-  if (same && guardFailures === undefined && event?.payload === undefined) return { entry }
-  return { entry, live: JSON.stringify({ ...slim, ...(event && { event: { name: event.name } }) }) }
+  const short = guardFailures === undefined && contextFaults === undefined && remaining === undefined
+  if (same && short && event?.payload === undefined && held?.kind !== 'entry') return { entry }
+  const live = { ...slim, ...(event && { event: { name: event.name } }), ...(held && { held: { kind: held.kind } }) }
+  return { entry, live: JSON.stringify(live) }
 }
 
 /** One field of the hash: written, removed, or neither, as it changed from one record to the next. */
@@ -40,25 +51,41 @@ function change(fields: { set: string[]; del: string[] }, name: string, before: 
   else fields.set.push(name, typeof after === 'string' ? after : JSON.stringify(after))
 }
 
+/** The parts that few runs have: written together when one of them changed. */
+function changeMore(fields: { set: string[]; del: string[] }, before: RunRecord | undefined, run: RunRecord): void {
+  if (MORE_PARTS.every((part) => before?.[part] === run[part])) return
+  const parts = MORE_PARTS.filter((part) => run[part] !== undefined)
+  if (parts.length === 0) fields.del.push('more')
+  else fields.set.push('more', JSON.stringify(Object.fromEntries(parts.map((part) => [part, run[part]])) as MoreOfRun))
+}
+
+/** What a commit belongs to beside its decision. */
+export interface CommitOrigin {
+  /** The commit is the end of the run's current job, which therefore does not supersede itself. */
+  readonly byOwnJob: boolean
+  /** The id of the event that it takes. */
+  readonly eventId?: string | undefined
+}
+
 /**
  * A decision in Redis's terms. `before` is the run that it was decided on (its seq is what the commit compares); undefined
- * at the start. `byOwnJob`: the commit is the end of the run's current job, which therefore does not supersede itself.
+ * at the start.
  */
 export function encodeCommit(
   procedure: CompiledProcedure,
   before: RunRecord | undefined,
   decision: CommitDecision,
-  { byOwnJob }: { byOwnJob: boolean },
+  { byOwnJob, eventId }: CommitOrigin,
 ): CommitBlock {
   const { run } = decision
-  const enters = run.revision !== (before?.revision ?? 0)
+  const visits = run.revision - (before?.revision ?? 0)
   const fields = { set: [] as string[], del: [] as string[] }
   change(fields, 'state', before?.state, run.state)
   change(fields, 'ctx', before?.context, run.context)
   change(fields, 'err', before?.error, run.error)
   change(fields, 'blk', before?.blocked, run.blocked)
   change(fields, 'kept', before?.pending, run.pending)
-  if (enters) {
+  if (visits > 0) {
     const written = before && !isUsualEvent(before.event) ? before.event : undefined
     change(fields, 'ev', written, isUsualEvent(run.event) ? undefined : run.event)
   }
@@ -66,34 +93,50 @@ export function encodeCommit(
     change(fields, 'drive', undefined, run.drive === 'manual' ? 'manual' : undefined)
     change(fields, 'tmo', undefined, run.timeoutMs)
   }
+  changeMore(fields, before, run)
   if (before?.jobSeq !== undefined && run.jobSeq === undefined) fields.del.push('job')
+  if (before?.attempts !== undefined && run.attempts === undefined) fields.del.push('att')
+  if (before?.mayHaveActed && !run.mayHaveActed) fields.del.push('fx')
   return {
     runId: run.id,
     ...(before && { seq: before.seq }),
     ...(byOwnJob && { visit: { revision: before!.revision, jobSeq: before!.jobSeq } }),
     ...(run.status !== before?.status && { status: run.status }),
     ends: isEnded(run.status),
-    enters,
+    visits,
     timers: decision.timers,
     supersedes: byOwnJob ? undefined : decision.supersedes,
     ...fields,
     entries: decision.entries.map(encodeEntry),
-    ...(decision.enqueue && {
-      job: { name: `${procedure.key} ${run.state}`, options: jobOptions(procedure, run.state) },
-    }),
+    ...(decision.enqueue && { job: jobOf(procedure, run) }),
+    ...(eventId !== undefined && { answered: { eventId, answer: JSON.stringify(answerOf(decision)) } }),
   }
 }
 
-/** A commit that adds one entry to a visit and changes nothing else, e.g. a failed attempt. */
+/** What the caller of an event is told, now and when it is sent again. */
+export function answerOf({ run, entries }: CommitDecision): EventAnswer {
+  const full = entries.some(({ source, error }) => source === 'engine' && error?.code === 'history_limit')
+  if (full) return { accepted: false, reason: 'history_limit', state: run.state }
+  const buffered = entries.some(({ type }) => type === 'buffered')
+  return { accepted: true, state: run.state, ...(buffered && { buffered }) }
+}
+
+/** A commit that adds one entry and changes nothing of the run's course, e.g. a late result or an attempt given back. */
 export function encodeNote(run: RunRecord, draft: EntryDraft, { ofVisit }: { ofVisit: boolean }): CommitBlock {
   return {
     runId: run.id,
     ...(ofVisit && { visit: { revision: run.revision, jobSeq: run.jobSeq } }),
     ends: false,
-    enters: false,
+    visits: 0,
     timers: {},
-    set: [],
+    set: draft.mayHaveActed ? ['fx', '1'] : [],
     del: [],
     entries: [encodeEntry(draft)],
   }
+}
+
+/** A failed attempt that is repeated: its entry, and how many there were. */
+export function encodeRetry(run: RunRecord, { entry }: RetryDecision): CommitBlock {
+  const note = encodeNote(run, entry, { ofVisit: true })
+  return { ...note, set: [...note.set, 'att', String(entry.attempt)] }
 }

@@ -17,6 +17,10 @@ const isObject = <T = JsonObject>(value: unknown): value is T =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const count = z.string().regex(/^\d+$/).transform(Number)
 
+/** What few runs have, in one field of the hash: the others pay nothing for it. */
+export type MoreOfRun = Pick<RunRecord, 'undo' | 'rollback' | 'pause' | 'mailbox' | 'priority' | 'tags' | 'forkedFrom'>
+export const MORE_PARTS = ['undo', 'rollback', 'pause', 'mailbox', 'priority', 'tags', 'forkedFrom'] as const
+
 /** What may stand in a run hash: parsed here, at the edge, and trusted behind it. */
 const hashSchema = z.object({
   v: z.literal(RUN_FORMAT),
@@ -41,6 +45,11 @@ const hashSchema = z.object({
   t0: count,
   te: count,
   t1: count.nullable(),
+  sl: count.nullable(),
+  rl: count.nullable(),
+  att: count.nullable(),
+  fx: z.literal('1').nullable(),
+  more: json(isObject<MoreOfRun>).nullable(),
 } satisfies Record<SnapshotField, z.ZodType>)
 
 /** The event that a missing `ev` stands for. */
@@ -76,6 +85,8 @@ export function decodeRun(id: string, snapshot: RunSnapshot): RunRecord | undefi
       ...(h.zt !== null && { sleepAt: h.zt }),
       ...(h.st !== null && { stateAt: h.st }),
       ...(h.rt !== null && { runAt: h.rt }),
+      ...(h.sl !== null && { stateLeftMs: h.sl }),
+      ...(h.rl !== null && { runLeftMs: h.rl }),
     },
     startedAt: h.t0,
     enteredAt: h.te,
@@ -84,6 +95,9 @@ export function decodeRun(id: string, snapshot: RunSnapshot): RunRecord | undefi
     ...(h.kept && { pending: h.kept }),
     ...(h.tmo !== null && { timeoutMs: h.tmo }),
     ...(h.job !== null && { jobSeq: h.job }),
+    ...(h.att !== null && { attempts: h.att }),
+    ...(h.fx && { mayHaveActed: true as const }),
+    ...h.more,
     ...(h.full && { historyFull: true }),
     ...(h.t1 !== null && { endedAt: h.t1 }),
   }

@@ -1,17 +1,9 @@
-import type { IgnoredReason } from '../engine/decision.js'
+import type { EventAnswer } from './event-answer.js'
 import type { HistoryPage } from './history-reader.js'
+import type { EventOptions } from './requests.js'
 import type { RunState } from './run-state.js'
+import type { ForkOptions } from './start-options.js'
 import type { WaitUntil } from './wait.js'
-
-/** What a caller's event came to. */
-export interface EventAnswer {
-  /** Whether a transition took it. */
-  readonly accepted: boolean
-  /** Why not: nothing was stored. */
-  readonly reason?: IgnoredReason | 'history_limit'
-  /** The current state after it. */
-  readonly state: string
-}
 
 export interface WaitRequest {
   /** Milliseconds; without it there is no limit. */
@@ -22,10 +14,16 @@ export interface WaitRequest {
 /** What a handle needs of its store. */
 interface RunOperations {
   getState(runId: string): Promise<RunState>
-  sendEvent(runId: string, event: string, options?: { payload?: unknown }): Promise<EventAnswer>
+  sendEvent(runId: string, event: string, options?: EventOptions): Promise<EventAnswer>
   runToCompletion(runId: string, request?: WaitRequest): Promise<RunState>
   cancel(runId: string, reason?: string): Promise<RunState>
+  pause(runId: string, reason?: string): Promise<RunState>
+  resume(runId: string): Promise<RunState>
   reset(runId: string): Promise<RunState>
+  retry(runId: string): Promise<RunState>
+  rollback(runId: string, reason?: string): Promise<RunState>
+  fork(runId: string, seq?: number, options?: ForkOptions): Promise<RunHandle>
+  updateContext(runId: string, patch: object): Promise<RunState>
   history(runId: string, page?: { after?: number; limit?: number }): Promise<HistoryPage>
 }
 
@@ -45,7 +43,7 @@ export class RunHandle {
   }
 
   /** Sends an event; see `ProceduralStore.sendEvent`. */
-  sendEvent(event: string, options: { payload?: unknown } = {}): Promise<EventAnswer> {
+  sendEvent(event: string, options: EventOptions = {}): Promise<EventAnswer> {
     return this.#store.sendEvent(this.id, event, options)
   }
 
@@ -58,8 +56,33 @@ export class RunHandle {
     return this.#store.cancel(this.id, reason)
   }
 
+  pause(reason?: string): Promise<RunState> {
+    return this.#store.pause(this.id, reason)
+  }
+
+  resume(): Promise<RunState> {
+    return this.#store.resume(this.id)
+  }
+
   reset(): Promise<RunState> {
     return this.#store.reset(this.id)
+  }
+
+  retry(): Promise<RunState> {
+    return this.#store.retry(this.id)
+  }
+
+  rollback(reason?: string): Promise<RunState> {
+    return this.#store.rollback(this.id, reason)
+  }
+
+  /** Starts a new run from an entry of this one's history, by its seq; see `ProceduralStore.fork`. */
+  fork(seq?: number, options: ForkOptions = {}): Promise<RunHandle> {
+    return this.#store.fork(this.id, seq, options)
+  }
+
+  updateContext(patch: object): Promise<RunState> {
+    return this.#store.updateContext(this.id, patch)
   }
 
   history(page: { after?: number; limit?: number } = {}): Promise<HistoryPage> {

@@ -1,5 +1,5 @@
 /**
- * Lists of runs, newest first, over the indexes by status and by procedure (score: start time, ms).
+ * Lists of runs, newest first, over the indexes by status, procedure and tag (score: start time, ms).
  * A list walks the smallest index that covers its filter and looks the rest up; it is bounded by LIMITS.listScan looked-at
  * runs a call, and then says where it stopped (`next`), so no filter makes a call slow.
  */
@@ -19,6 +19,7 @@ export interface RunFilter {
   readonly procedure?: string
   /** Name of the current state. */
   readonly state?: string
+  readonly tag?: string
 }
 
 export interface RunPage {
@@ -102,18 +103,26 @@ class IndexWalk {
   }
 }
 
+/** The indexes of a shard that each cover a part of the filter. */
+function indexesOf({ keys }: Shard, { status, procedure, tag }: RunFilter): string[] {
+  return [
+    ...(status === undefined ? [] : [keys.byStatus(status)]),
+    ...(procedure === undefined ? [] : [keys.byProcedure(procedure)]),
+    ...(tag === undefined ? [] : [keys.byTag(tag)]),
+  ]
+}
+
 async function walksFor(namespace: Namespace, filter: RunFilter, after: Position | undefined): Promise<IndexWalk[]> {
   const { client } = namespace
   const walks: IndexWalk[] = []
   // Runs do not move between procedures, as they do between statuses: a walk over all of them misses none.
-  const procedures = filter.status || filter.procedure ? [] : await client.smembers(namespace.keys.procedures)
+  const indexed = filter.status || filter.procedure || filter.tag
+  const procedures = indexed ? [] : await client.smembers(namespace.keys.procedures)
   for (const shard of namespace.shards) {
-    const byStatus = filter.status ? shard.keys.byStatus(filter.status) : undefined
-    const byProcedure = filter.procedure ? shard.keys.byProcedure(filter.procedure) : undefined
-    let keys = [byStatus ?? byProcedure].filter((key) => key !== undefined)
-    if (byStatus && byProcedure) {
-      const [ofStatus, ofProcedure] = await Promise.all([client.zcard(byStatus), client.zcard(byProcedure)])
-      keys = [ofStatus <= ofProcedure ? byStatus : byProcedure]
+    let keys = indexesOf(shard, filter)
+    if (keys.length > 1) {
+      const sizes = await Promise.all(keys.map((key) => client.zcard(key)))
+      keys = [keys[sizes.indexOf(Math.min(...sizes))]!]
     }
     if (keys.length === 0) keys = procedures.map((name) => shard.keys.byProcedure(name))
     for (const key of keys) walks.push(new IndexWalk(client, key, shard, after))
@@ -145,7 +154,8 @@ function matches(run: RunRecord, filter: RunFilter): boolean {
   return (
     (filter.status === undefined || run.status === filter.status) &&
     (filter.procedure === undefined || run.procedure === filter.procedure) &&
-    (filter.state === undefined || run.state === filter.state)
+    (filter.state === undefined || run.state === filter.state) &&
+    (filter.tag === undefined || run.tags?.includes(filter.tag) === true)
   )
 }
 

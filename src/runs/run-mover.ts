@@ -1,27 +1,41 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { committedRun } from '../engine/committed.js'
 import { decide } from '../engine/decide.js'
-import type { CommitDecision, EngineInput, IgnoredDecision } from '../engine/decision.js'
+import type { CommitDecision, EngineInput, IgnoredDecision, RefusedDecision } from '../engine/decision.js'
+import type { HistoryEntry } from '../engine/history.js'
 import type { RunRecord } from '../engine/run.js'
 import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
 import type { CommitBlock } from '../queue/commit-block.js'
 import { type RunSnapshot, SNAPSHOT_FIELDS } from '../queue/run-hash.js'
-import { COMMITTED, SEQ_MOVED } from '../queue/transition-scripts.js'
+import { ANSWERED_BEFORE, COMMITTED, SEQ_MOVED } from '../queue/transition-scripts.js'
 import { execute } from '../redis/replies.js'
 import { encodeCommit } from './commit-encoder.js'
+import { type EventAnswer, parseAnswer } from './event-answer.js'
 import { parseEntry } from './history-reader.js'
 import type { Namespace, Shard } from './namespace.js'
 import type { Registry } from './registry.js'
 import { decodeRun } from './run-codec.js'
 
-/** What became of an input: committed, with the run as it then was, or nothing stored. */
+/** What became of an input: committed, with the run as it then was; nothing stored; or done before under its event id. */
 export type MoveOutcome =
-  | { readonly before: RunRecord; readonly decision: CommitDecision; readonly after: RunRecord }
-  | { readonly before: RunRecord; readonly decision: IgnoredDecision }
+  | {
+      readonly kind: 'committed'
+      readonly before: RunRecord
+      readonly decision: CommitDecision
+      readonly after: RunRecord
+      /** By the commit's clock, ms since 1970. */
+      readonly committedAt: number
+    }
+  | { readonly kind: 'ignored'; readonly before: RunRecord; readonly decision: IgnoredDecision }
+  | { readonly kind: 'answered'; readonly answer: EventAnswer }
 
 /** What moves a run: an input, or how to make one of the run as it is read each time. */
 export type MoveInput = Exclude<EngineInput, { kind: 'reset' }> | { readonly kind: 'reset' }
+
+type Read =
+  | { readonly run: RunRecord; readonly engineInput: EngineInput; readonly answered?: undefined }
+  | { readonly answered: EventAnswer }
 
 /** Reads runs, and moves them by commits that are no job's end: decide, compare and set, decide again when it lost. */
 export class RunMover {
@@ -67,17 +81,22 @@ export class RunMover {
   }
 
   async #move(runId: string, input: MoveInput, now = 0): Promise<MoveOutcome> {
+    const eventId = input.kind === 'event' ? input.eventId : undefined
     for (let tries = 1; tries <= LIMITS.commitTries; tries++) {
-      const { run: before, engineInput } = await this.#readFor(runId, input)
+      const read = await this.#readFor(runId, input)
+      if (read.answered) return { kind: 'answered', answer: read.answered }
+      const { run: before, engineInput } = read
       const procedure = await this.#registry.compiled(before.procedure, before.version)
       const decision = decide(procedure, before, engineInput, now)
-      if (decision.kind === 'refused') throw new ProcessionError(decision.code, decision.message)
-      if (decision.kind === 'ignored') return { before, decision }
+      if (decision.kind === 'refused') throw refusal(decision)
+      if (decision.kind === 'ignored') return { kind: 'ignored', before, decision }
       if (decision.kind === 'retry') throw new Error('only a job is retried')
-      const block = encodeCommit(procedure, before, decision, { byOwnJob: false })
+      const block = encodeCommit(procedure, before, decision, { byOwnJob: false, eventId })
       const [reply] = await this.#namespace.shardOf(runId).transitions.advance([block])
-      const [code, , committedAt] = reply!
-      if (code === COMMITTED) return { before, decision, after: committedRun(before, decision, committedAt) }
+      const [code, answer, committedAt] = reply!
+      if (code === ANSWERED_BEFORE) return { kind: 'answered', answer: parseAnswer(runId, answer) }
+      if (code === COMMITTED)
+        return { kind: 'committed', before, decision, after: committedRun(before, decision, committedAt), committedAt }
       // Lost to another commit. After a few rounds, step aside for a moment so that not all try again at once.
       if (tries > 3) await delay(Math.random() * Math.min(tries, 20))
     }
@@ -87,19 +106,34 @@ export class RunMover {
     )
   }
 
-  /** The run, and the input for it: a reset goes back to the context that the history begins with. */
-  async #readFor(runId: string, input: MoveInput): Promise<{ run: RunRecord; engineInput: EngineInput }> {
-    if (input.kind !== 'reset') return { run: await this.read(runId), engineInput: input }
+  /** The run, and the input for it as it stands; or the answer that its event was given before. */
+  async #readFor(runId: string, input: MoveInput): Promise<Read> {
+    if (input.kind === 'reset') return this.#readForReset(runId)
+    if (input.kind !== 'event' || input.eventId === undefined)
+      return { run: await this.read(runId), engineInput: input }
     const { keys } = this.#namespace.shardOf(runId)
-    const [snapshot, first] = await execute<[RunSnapshot, string | null]>(
+    const [snapshot, answer] = await execute<[RunSnapshot, string | null]>(
+      this.#namespace.client
+        .multi()
+        .hmget(keys.run(runId), ...SNAPSHOT_FIELDS)
+        .hget(keys.sentEvents(runId), input.eventId),
+    )
+    if (answer !== null) return { answered: parseAnswer(runId, answer) }
+    return { run: this.#decode(runId, snapshot), engineInput: input }
+  }
+
+  /** A reset goes back to where the history begins. */
+  async #readForReset(runId: string): Promise<Read> {
+    const { keys } = this.#namespace.shardOf(runId)
+    const [snapshot, text] = await execute<[RunSnapshot, string | null]>(
       this.#namespace.client
         .multi()
         .hmget(keys.run(runId), ...SNAPSHOT_FIELDS)
         .lindex(keys.history(runId), 0),
     )
     const run = this.#decode(runId, snapshot)
-    const context = first === null ? {} : (parseEntry(runId, first).context ?? {})
-    return { run, engineInput: { kind: 'reset', context } }
+    const first: Partial<HistoryEntry> = text === null ? {} : parseEntry(runId, text)
+    return { run, engineInput: { kind: 'reset', state: first.state ?? run.state, context: first.context ?? {} } }
   }
 
   /**
@@ -124,6 +158,7 @@ export class RunMover {
     if (blocks.length === 0) return
     const replies = await shard.transitions.advance(blocks)
     const lost = blocks.filter((_, i) => replies[i]![0] === SEQ_MOVED)
+    // The record may have changed so that nothing is due any more; then nothing is done.
     for (const { runId } of lost) await this.#move(runId, { kind: 'timers_due' }, now).catch(onError)
   }
 
@@ -134,4 +169,8 @@ export class RunMover {
     const decision = decide(procedure, run, { kind: 'timers_due' }, now)
     return decision.kind === 'commit' ? encodeCommit(procedure, run, decision, { byOwnJob: false }) : undefined
   }
+}
+
+function refusal({ code, message, issues }: RefusedDecision): ProcessionError {
+  return new ProcessionError(code, message, issues ? { issues } : {})
 }

@@ -1,5 +1,5 @@
 import type { BlockedTransition, EventRecord, RunError } from '../engine/history.js'
-import type { RunRecord } from '../engine/run.js'
+import { activity, type Held, type Pause, type Rollback, type RunRecord } from '../engine/run.js'
 import type { Drive, RunStatus } from '../engine/status.js'
 import type { JsonObject } from '../kernel/json.js'
 
@@ -26,20 +26,51 @@ export interface RunState {
   readonly startedAt: string
   readonly enteredAt: string
   readonly endedAt?: string
-  /** When the current state's action has slept, the state and the run time out. */
-  readonly deadlines?: { readonly sleep?: string; readonly state?: string; readonly run?: string }
+  /** When a scheduled run starts, the current state's action has slept, the state and the run time out. */
+  readonly deadlines?: {
+    readonly start?: string
+    readonly sleep?: string
+    readonly state?: string
+    readonly run?: string
+  }
+  /** While it is paused: what it is but for the pause, what is held, and what is left of its timeouts. */
+  readonly paused?: {
+    readonly status: RunStatus
+    readonly held?: Held['kind']
+    readonly stateLeftMs?: number
+    readonly runLeftMs?: number
+  }
+  /** Since it began to roll back. */
+  readonly rollback?: RollbackState
+  /** Names of the events that wait in its mailbox, oldest first. */
+  readonly mailbox?: readonly string[]
+  readonly priority?: number
+  readonly tags?: readonly string[]
+  /** The run, and the seq in its history, that this one was forked from. */
+  readonly forkedFrom?: { readonly runId: string; readonly seq: number }
+}
+
+/** How far a rollback has come. */
+export interface RollbackState {
+  readonly cause: 'failure' | 'request'
+  readonly reason?: string
+  /** The state whose compensation is under way. */
+  readonly compensating?: string
+  /** States that are still to be undone, next first; the one under way is the first. */
+  readonly remaining: readonly string[]
+  /** A caller cancelled: the run ends after the current compensation. */
+  readonly cancelling?: true
+  /** It stopped at a compensation that failed for good: mend the cause, then `retry` goes on with it. */
+  readonly manualIntervention?: true
+  /** What that compensation failed with. */
+  readonly error?: RunError
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString()
 
 /** The public form of a run. */
 export function runState(run: RunRecord): RunState {
-  const { sleepAt, stateAt, runAt } = run.timers
-  const deadlines = {
-    ...(sleepAt !== undefined && { sleep: iso(sleepAt) }),
-    ...(stateAt !== undefined && { state: iso(stateAt) }),
-    ...(runAt !== undefined && { run: iso(runAt) }),
-  }
+  const deadlines = deadlinesOf(run)
   return {
     id: run.id,
     procedure: run.procedure,
@@ -57,5 +88,42 @@ export function runState(run: RunRecord): RunState {
     enteredAt: iso(run.enteredAt),
     ...(run.endedAt !== undefined && { endedAt: iso(run.endedAt) }),
     ...(Object.keys(deadlines).length > 0 && { deadlines }),
+    ...(run.pause && { paused: pausedOf(run, run.pause) }),
+    ...(run.rollback && { rollback: rollbackOf(run, run.rollback) }),
+    ...(run.mailbox && { mailbox: run.mailbox.map(({ name }) => name) }),
+    ...(run.priority !== undefined && { priority: run.priority }),
+    ...(run.tags && { tags: run.tags }),
+    ...(run.forkedFrom && { forkedFrom: run.forkedFrom }),
+  }
+}
+
+function deadlinesOf(run: RunRecord): NonNullable<RunState['deadlines']> {
+  const { sleepAt, stateAt, runAt } = run.timers
+  return {
+    ...(sleepAt !== undefined && { [activity(run) === 'scheduled' ? 'start' : 'sleep']: iso(sleepAt) }),
+    ...(stateAt !== undefined && { state: iso(stateAt) }),
+    ...(runAt !== undefined && { run: iso(runAt) }),
+  }
+}
+
+function pausedOf({ timers }: RunRecord, { status, held }: Pause): NonNullable<RunState['paused']> {
+  const { stateLeftMs, runLeftMs } = timers
+  return {
+    status,
+    ...(held && { held: held.kind }),
+    ...(stateLeftMs !== undefined && { stateLeftMs }),
+    ...(runLeftMs !== undefined && { runLeftMs }),
+  }
+}
+
+function rollbackOf(run: RunRecord, rollback: Rollback): RollbackState {
+  const { cause, reason, compensating, cancelled, error } = rollback
+  return {
+    cause,
+    ...(reason !== undefined && { reason }),
+    ...(compensating && { compensating: compensating.state }),
+    remaining: (run.undo ?? []).map(({ state }) => state).reverse(),
+    ...(cancelled && { cancelling: true }),
+    ...(error && { manualIntervention: true, error }),
   }
 }

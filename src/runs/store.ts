@@ -1,31 +1,37 @@
 import { setMaxListeners } from 'node:events'
 import type { Redis, RedisOptions } from 'ioredis'
-import type { IgnoredReason } from '../engine/decision.js'
-import { isEnded, type RunStatus } from '../engine/status.js'
+import type { EventSent } from '../engine/decision.js'
+import type { RunStatus } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
 import { asCallError } from '../redis/replies.js'
 import { assertSafeRedis } from '../redis/safety.js'
 import { checkOptions } from './check-options.js'
+import { answerOf } from './commit-encoder.js'
+import type { EventAnswer } from './event-answer.js'
 import { type HistoryPage, readHistory } from './history-reader.js'
 import { type LiveEvent, LiveStreamReader } from './live-stream.js'
 import { type Namespace, openNamespace } from './namespace.js'
+import { checkPatch } from './plain-json.js'
 import { type RegisteredProcedure, type RegisteredVersion, type Registration, Registry } from './registry.js'
 import {
-  EVENT_OPTIONS_NOT_YET,
-  eventOptions,
+  checkBatch,
+  checkEvent,
+  checkReason,
+  checkSeq,
+  type EventOptions,
   historyRequest,
   runsRequest,
   subscribeRequest,
   waitRequest,
 } from './requests.js'
-import { type EventAnswer, RunHandle, type WaitRequest } from './run-handle.js'
+import { RunHandle, type WaitRequest } from './run-handle.js'
 import { listRuns, type RunFilter } from './run-list.js'
 import { type MoveInput, RunMover } from './run-mover.js'
 import { RunStarter } from './run-starter.js'
 import { type RunState, runState } from './run-state.js'
-import { checkEvent, checkStart, type StartOptions } from './start-options.js'
+import { checkStart, type ForkOptions, type StartOptions } from './start-options.js'
 import { type SubscribeOptions, subscribe } from './subscription.js'
 import { waitForRun } from './wait.js'
 
@@ -50,10 +56,46 @@ export interface RunsRequest {
   readonly procedure?: string
   /** Name of the current state. */
   readonly state?: string
+  readonly tag?: string
   /** The `next` of the page before. */
   readonly after?: string
   /** 1 to LIMITS.pageItems, 100 by default. */
   readonly limit?: number
+}
+
+/** One start of a batch. */
+export interface StartItem {
+  readonly procedure: string
+  /** `latest` by default. */
+  readonly version?: string
+  readonly context?: object
+  readonly options?: StartOptions
+}
+
+/** What one start of a batch came to. */
+export type StartOutcome =
+  | { readonly runId: string; readonly run: RunHandle; readonly error?: undefined }
+  | { readonly runId: string; readonly error: ProcessionError; readonly run?: undefined }
+
+/** One event of a batch. */
+export interface EventItem extends EventOptions {
+  readonly runId: string
+  readonly event: string
+}
+
+/** What one event of a batch came to. */
+export type EventOutcome =
+  | { readonly runId: string; readonly answer: EventAnswer; readonly error?: undefined }
+  | { readonly runId: string; readonly error: ProcessionError; readonly answer?: undefined }
+
+/** Says which item of a batch is at fault. */
+function atItem<Value>(index: number, check: () => Value): Value {
+  try {
+    return check()
+  } catch (error) {
+    if (!(error instanceof ProcessionError)) throw error
+    throw new ProcessionError(error.code, `item ${index}: ${error.message}. Nothing was done`, { cause: error })
+  }
 }
 
 /** The producer's door: registers procedures, starts runs, sends them events, reads and watches them. */
@@ -149,38 +191,127 @@ export class ProceduralStore {
   }
 
   /**
-   * Sends an event. Calls for one run from one store are committed in their order.
-   * Throws `not_found`, `invalid_status` on an ended run, `invalid_argument`, `limit_exceeded`, `conflict`.
+   * Starts many runs in one call, at most LIMITS.batchItems. Everything is checked before anything is started; then each
+   * start stands for itself. Per item, in order: the run, or why it was not started.
+   * Throws `invalid_argument`, `limit_exceeded`.
    */
-  async sendEvent(runId: string, event: string, options: { payload?: unknown } = {}): Promise<EventAnswer> {
-    const later = EVENT_OPTIONS_NOT_YET.find((name) => Object.hasOwn(options ?? {}, name))
-    if (later)
-      throw new ProcessionError('not_supported_yet', `the event option ${later} does not work yet; leave it out`)
-    const checked = checkEvent(event, checkOptions('sendEvent', eventOptions, options).payload)
-    const moved = await this.#call(() => this.#mover.move(runId, { kind: 'event', ...checked }))
-    if (!('after' in moved))
-      return { accepted: false, reason: moved.decision.reason as IgnoredReason, state: moved.before.state }
-    const { state, status, error } = moved.after
-    if (error?.code === 'history_limit' && isEnded(status)) return { accepted: false, reason: 'history_limit', state }
-    return { accepted: true, state }
+  async startProcedures(requests: readonly StartItem[]): Promise<StartOutcome[]> {
+    const starts = checkBatch('startProcedures', requests).map((item, i) => {
+      const { procedure, version = 'latest', context = {}, options = {} } = item ?? {}
+      return atItem(i, () => ({
+        name: procedure,
+        version,
+        request: checkStart(procedure, version, context, options),
+      }))
+    })
+    const failures = await this.#call(() => this.#starter.startAll(starts))
+    return starts.map(({ request }, i) => {
+      const error = failures[i]
+      return error ? { runId: request.id, error } : { runId: request.id, run: this.run(request.id) }
+    })
   }
 
-  /** Ends a live run. A running action is told to stop; its result is discarded. Throws `not_found`, `invalid_status`. */
+  /**
+   * Sends an event. Calls for one run from one store are committed in their order. With an `eventId` that was used
+   * before, the answer is that of then and nothing is done.
+   * Throws `not_found`, `invalid_status` on an ended run, `invalid_argument`, `limit_exceeded`, `context_invalid`, `conflict`.
+   */
+  async sendEvent(runId: string, event: string, options: EventOptions = {}): Promise<EventAnswer> {
+    return this.#send(runId, checkEvent(event, options))
+  }
+
+  async #send(runId: string, event: EventSent): Promise<EventAnswer> {
+    const moved = await this.#call(() => this.#mover.move(runId, event))
+    if (moved.kind === 'answered') return moved.answer
+    if (moved.kind === 'committed') return answerOf(moved.decision)
+    return { accepted: false, reason: moved.decision.reason, state: moved.before.state }
+  }
+
+  /**
+   * Sends many events in one call, at most LIMITS.batchItems: those of one run in their order, those of different runs
+   * side by side. Everything is checked before anything is sent; then each stands for itself. Per item, in order: the
+   * answer, or why there is none. Throws `invalid_argument`, `limit_exceeded`.
+   */
+  async sendEvents(events: readonly EventItem[]): Promise<EventOutcome[]> {
+    const checked = checkBatch('sendEvents', events).map((item, i) => {
+      const { runId, event, ...options } = item ?? {}
+      return atItem(i, () => ({ runId, event: checkEvent(event, options) }))
+    })
+    return Promise.all(
+      checked.map(async ({ runId, event }) => {
+        try {
+          return { runId, answer: await this.#send(runId, event) }
+        } catch (error) {
+          if (error instanceof ProcessionError) return { runId, error }
+          throw error
+        }
+      }),
+    )
+  }
+
+  /**
+   * Ends a live run. A running action is told to stop; its result is discarded. A run that rolls back ends after its
+   * current compensation. Throws `not_found`, `invalid_status`.
+   */
   async cancel(runId: string, reason?: string): Promise<RunState> {
-    if (reason !== undefined && (typeof reason !== 'string' || reason.length > LIMITS.reasonChars))
-      throw new ProcessionError('invalid_argument', `a reason is a string of at most ${LIMITS.reasonChars} characters`)
-    return this.#control(runId, { kind: 'cancel', ...(reason !== undefined && { reason }) })
+    return this.#control(runId, { kind: 'cancel', ...checkReason(reason) })
   }
 
-  /** Begins the run anew, under the same id, in its initial state and with its initial context. Throws `not_found`, `invalid_status`. */
+  /**
+   * Starts no new attempt from now on and stops the clocks of state and run; a running action goes on to its end.
+   * Throws `not_found`, `invalid_status` unless the run lives and is not paused.
+   */
+  async pause(runId: string, reason?: string): Promise<RunState> {
+    return this.#control(runId, { kind: 'pause', ...checkReason(reason) })
+  }
+
+  /** Goes on with a paused run, and with what was held meanwhile. Throws `not_found`, `invalid_status`. */
+  async resume(runId: string): Promise<RunState> {
+    return this.#control(runId, { kind: 'resume' })
+  }
+
+  /** Begins the run anew, under the same id, in the state and with the context that it began with. Throws `not_found`, `invalid_status`. */
   async reset(runId: string): Promise<RunState> {
     return this.#control(runId, { kind: 'reset' })
+  }
+
+  /**
+   * Enters the failed state of a failed run once more; where its rollback had stopped, goes on with that rollback.
+   * Throws `not_found`, `invalid_status`.
+   */
+  async retry(runId: string): Promise<RunState> {
+    return this.#control(runId, { kind: 'retry' })
+  }
+
+  /** Undoes what a live run has done, step by step, and ends it as `rolled_back`. Throws `not_found`, `invalid_status`. */
+  async rollback(runId: string, reason?: string): Promise<RunState> {
+    return this.#control(runId, { kind: 'rollback', ...checkReason(reason) })
+  }
+
+  /**
+   * Merges a patch shallowly into the context of a live run. A run that guards held back decides again.
+   * Throws `not_found`, `invalid_status`, `invalid_argument`, `limit_exceeded`, `context_invalid`.
+   */
+  async updateContext(runId: string, patch: object): Promise<RunState> {
+    return this.#control(runId, { kind: 'update_context', patch: checkPatch(patch) })
+  }
+
+  /**
+   * Starts a new run from an entry of a run's history: in the state and with the context that the entry with this seq
+   * left (the last one without it), as a new visit. The other run stays as it is, and what it has done is not the new
+   * run's to undo. Idempotent with a `runId` or `idempotencyKey`.
+   * Throws `not_found`, `invalid_argument`, `idempotency_conflict`, `version_inactive`, `context_invalid`.
+   */
+  async fork(runId: string, seq?: number, options: ForkOptions = {}): Promise<RunHandle> {
+    const checked = checkSeq(seq)
+    return this.run(await this.#call(() => this.#starter.fork(runId, checked, options)))
   }
 
   /** A control is carried out or refused: it is never ignored. */
   async #control(runId: string, input: MoveInput): Promise<RunState> {
     const moved = await this.#call(() => this.#mover.move(runId, input))
-    return runState('after' in moved ? moved.after : moved.before)
+    if (moved.kind === 'answered') throw new Error('only events are answered before')
+    return runState(moved.kind === 'committed' ? moved.after : moved.before)
   }
 
   /** Waits for a run; woken by its events, not by polling. Throws `not_found`, `wait_timeout`, `closed`. */
@@ -200,8 +331,6 @@ export class ProceduralStore {
 
   /** Runs, newest first; `unreadable` names those whose records cannot be read. Throws `invalid_argument`. */
   async runs(request: RunsRequest = {}): Promise<{ items: RunState[]; next?: string; unreadable?: string[] }> {
-    if (Object.hasOwn(request ?? {}, 'tag'))
-      throw new ProcessionError('not_supported_yet', 'runs have no tags yet; filter by status, procedure or state')
     const { after, limit, ...filter } = checkOptions('runs', runsRequest, request)
     const range = { ...(after !== undefined && { after }), limit }
     const page = await this.#call(() => listRuns(this.#namespace, filter as RunFilter, range))

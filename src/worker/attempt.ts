@@ -4,7 +4,7 @@ import { type ActionOutcome, outcomeOf } from '../actions/outcome.js'
 import { runAction } from '../actions/run-action.js'
 import type { RunRecord } from '../engine/run.js'
 import { longTimeout } from '../kernel/long-timeout.js'
-import type { CompiledState } from '../procedure/compile.js'
+import type { ActionSpec } from '../procedure/definition.js'
 import type { RunningJob } from './running-jobs.js'
 
 /** The attempt took too long, or stopped saying that it lives. */
@@ -24,7 +24,12 @@ export const RELEASED = Symbol('released')
 
 export interface Attempt {
   readonly run: RunRecord
-  readonly state: CompiledState
+  /** The state's action, or the `rollback` of a state that is undone. */
+  readonly action: ActionSpec
+  /** Name of the state that the action is of. */
+  readonly state: string
+  /** What led to it. */
+  readonly event: RunRecord['event']
   readonly number: number
   readonly slot: RunningJob<unknown>
   readonly registry: ActionRegistry
@@ -37,8 +42,7 @@ export interface Attempt {
  * runs on in vain, its outcome is not looked at.
  */
 export async function runAttempt(attempt: Attempt): Promise<ActionOutcome | typeof RELEASED> {
-  const action = attempt.state.action
-  if (!action) throw new Error(`state ${attempt.state.name} has no action`)
+  const { action } = attempt
   const limits = new AttemptLimits(attempt, action.timeout_ms, action.heartbeat_ms)
   try {
     const info = actionInfo(attempt, () => limits.beat())
@@ -49,17 +53,19 @@ export async function runAttempt(attempt: Attempt): Promise<ActionOutcome | type
   }
 }
 
-function actionInfo({ run, state, number, slot, logger }: Attempt, heartbeat: () => void): ActionInfo {
-  const where = { runId: run.id, procedure: `${run.procedure}@${run.version}`, state: state.name, attempt: number }
+function actionInfo({ run, state, event, number, slot, logger }: Attempt, heartbeat: () => void): ActionInfo {
+  const compensates = run.rollback?.compensating
+  const where = { runId: run.id, procedure: `${run.procedure}@${run.version}`, state, attempt: number }
   const at = (level: keyof Logger) => (fields: object, message?: string) =>
     typeof fields === 'string' ? logger[level](where, fields) : logger[level]({ ...where, ...fields }, message)
   return {
     runId: run.id,
-    state: state.name,
-    event: run.event,
+    state,
+    event,
     attempt: number,
     revision: run.revision,
     idempotencyKey: `${run.id}.${run.revision}`,
+    ...(compensates && { compensates: { ...compensates, idempotencyKey: `${run.id}.${compensates.revision}` } }),
     get signal() {
       return slot.signal
     },

@@ -14,13 +14,13 @@ import type { EntryDraft } from '../engine/history.js'
 import { parseJobId, type RunRecord } from '../engine/run.js'
 import { isEnded } from '../engine/status.js'
 import type { CompiledProcedure } from '../procedure/compile.js'
-import type { RunSnapshot } from '../queue/run-hash.js'
+import { attemptOf, type RunSnapshot } from '../queue/run-hash.js'
 import type { JobEnd } from '../queue/transition-backend.js'
 import type { JobHandler, TransitionJob } from '../queue/transition-worker.js'
-import { encodeCommit, encodeNote } from '../runs/commit-encoder.js'
+import { encodeCommit, encodeNote, encodeRetry } from '../runs/commit-encoder.js'
 import type { Registry } from '../runs/registry.js'
 import { decodeRun } from '../runs/run-codec.js'
-import { RELEASED, runAttempt } from './attempt.js'
+import { type Attempt, RELEASED, runAttempt } from './attempt.js'
 import type { AbortReason, RunningJobs } from './running-jobs.js'
 
 /** Events of a worker, as its owner hears them; see {@link ProcedureWorker}. */
@@ -47,6 +47,11 @@ export interface JobObserver {
 
 /** The action did not run: the job was not its run's current one when it was fetched. */
 const NOT_CURRENT = Symbol('not current')
+/** The action did not run: its run is paused. */
+const HELD = Symbol('held')
+
+/** What leads to a compensation, as its action sees it. */
+const ROLLBACK_EVENT = { name: 'rollback' }
 
 /** What is remembered of a job between its fetch and its commit. */
 interface JobMemory {
@@ -77,7 +82,7 @@ export class RunJobHandler implements JobHandler {
   #memory(job: TransitionJob): JobMemory {
     let memory = this.#memories.get(job)
     if (!memory) {
-      memory = { attempt: job.attemptsMade + 1 }
+      memory = { attempt: attemptOf(job.snapshot) }
       this.#memories.set(job, memory)
     }
     return memory
@@ -100,14 +105,15 @@ export class RunJobHandler implements JobHandler {
     const memory = this.#memory(job)
     const run = job.snapshot && this.#currentRun(job, job.snapshot)
     if (!run) return NOT_CURRENT
+    if (run.pause) return HELD
     const slot = running.begin(job.id!, job)
     try {
       if (slot.reason) return NOT_CURRENT
       memory.run = run
-      const state = stateOf(await this.#procedureOf(run), run.state)
+      const work = workOf(await this.#procedureOf(run), run)
       const { id: runId, procedure, version, revision } = run
-      observer.started({ runId, procedure, version, state: state.name, revision, attempt: memory.attempt })
-      const outcome = await runAttempt({ run, state, number: memory.attempt, slot, registry: actions, logger })
+      observer.started({ runId, procedure, version, state: work.state, revision, attempt: memory.attempt })
+      const outcome = await runAttempt({ run, ...work, number: memory.attempt, slot, registry: actions, logger })
       if (outcome !== RELEASED) memory.outcome = outcome
       return outcome
     } catch (thrown) {
@@ -120,6 +126,7 @@ export class RunJobHandler implements JobHandler {
 
   async succeeded(job: TransitionJob, outcome: unknown, snapshot: RunSnapshot): Promise<JobEnd> {
     if (outcome === NOT_CURRENT) return { kind: 'completed', keep: false }
+    if (outcome === HELD) return this.#held(job, snapshot)
     const run = this.#currentRun(job, snapshot)
     if (!run) return this.stale(job, snapshot)
     const procedure = await this.#procedureOf(run)
@@ -133,6 +140,16 @@ export class RunJobHandler implements JobHandler {
     if (!refused) return { kind: 'completed', block }
     memory.failure = { ...refused, nonRetryable: true }
     return { kind: 'failed', block, reason: `${refused.code}: ${refused.message}` }
+  }
+
+  /** The end of a job whose run was paused when it was taken up; one that is resumed by now goes back to the queue. */
+  async #held(job: TransitionJob, snapshot: RunSnapshot): Promise<JobEnd> {
+    const run = this.#currentRun(job, snapshot)
+    if (!run) return { kind: 'completed', keep: false }
+    const procedure = await this.#procedureOf(run)
+    const decision = decide(procedure, run, { kind: 'attempt_held' }, 0)
+    if (decision.kind !== 'commit') return { kind: 'release' }
+    return { kind: 'completed', keep: false, block: encodeCommit(procedure, run, decision, { byOwnJob: true }) }
   }
 
   async failed(job: TransitionJob, error: Error, snapshot: RunSnapshot, lost: boolean): Promise<JobEnd> {
@@ -154,7 +171,7 @@ export class RunJobHandler implements JobHandler {
     const decision = decide(procedure, run, input, 0)
     if (decision.kind === 'retry') {
       memory.retryInMs = decision.delayMs
-      return { kind: 'retry', delayMs: decision.delayMs, block: encodeNote(run, decision.entry, { ofVisit: true }) }
+      return { kind: 'retry', delayMs: decision.delayMs, block: encodeRetry(run, decision) }
     }
     if (decision.kind !== 'commit') return this.stale(job, snapshot)
     return { kind: 'failed', block: encodeCommit(procedure, run, decision, { byOwnJob: true }) }
@@ -184,7 +201,16 @@ export class RunJobHandler implements JobHandler {
   async interrupted(job: TransitionJob): Promise<JobEnd> {
     const { run, attempt } = this.#memory(job)
     if (!run) return { kind: 'release' }
-    const entry: EntryDraft = { type: 'interrupted', from: run.state, attempt, reason: 'its worker was shut down' }
+    const compensates = run.rollback?.compensating
+    const undoable = !compensates && stateOf(await this.#procedureOf(run), run.state).rollback !== undefined
+    const entry: EntryDraft = {
+      type: 'interrupted',
+      from: run.state,
+      attempt,
+      reason: 'its worker was shut down',
+      ...(compensates && { compensates }),
+      ...(undoable && { mayHaveActed: true }),
+    }
     return { kind: 'release', block: encodeNote(run, entry, { ofVisit: true }) }
   }
 
@@ -220,6 +246,15 @@ export class RunJobHandler implements JobHandler {
   lost(job: TransitionJob): void {
     this.#parts.observer.discarded({ runId: parseJobId(job.id!)?.runId ?? '', jobId: job.id!, reason: 'lost' })
   }
+}
+
+/** What the run's current job is for: its state's action, or the compensation that is under way. */
+function workOf(procedure: CompiledProcedure, run: RunRecord): Pick<Attempt, 'action' | 'state' | 'event'> {
+  const compensating = run.rollback?.compensating
+  const state = stateOf(procedure, compensating?.state ?? run.state)
+  const action = compensating ? state.rollback : state.action
+  if (!action) throw new Error(`state ${state.name} of ${procedure.key} has nothing to run`)
+  return { action, state: state.name, event: compensating ? ROLLBACK_EVENT : run.event }
 }
 
 function workerLost(job: TransitionJob): ActionFailure {

@@ -61,7 +61,7 @@ export class MemoryCaseDriver implements CaseDriver {
     const { status } = this.run.record
     if (isEnded(status)) return { kind: 'over', wakeAt: Infinity }
     if (wakeAt <= this.run.now) return { kind: 'busy', wakeAt }
-    return { kind: status === 'running' ? 'held' : 'parked', wakeAt }
+    return { kind: status === 'waiting' ? 'parked' : 'held', wakeAt }
   }
 
   /** The next appointment or deadline, Infinity when there is none. */
@@ -102,7 +102,10 @@ export class MemoryCaseDriver implements CaseDriver {
   }
 
   #attempt(number: number): void {
-    const action = this.run.procedure.states.get(this.run.record.state)!.action!
+    const { record, procedure } = this.run
+    const compensated = record.rollback?.compensating
+    const state = procedure.states.get(compensated?.state ?? record.state)!
+    const action = (compensated ? state.rollback : state.action)!
     const scripted = this.#scripted(action)
     const delayMs = scripted?.never ? Infinity : (scripted?.delay_ms ?? 0)
     const limit = action.timeout_ms ?? Infinity

@@ -87,7 +87,7 @@ export class RedisCaseDriver implements CaseDriver {
     const run = await this.#run.state()
     if (isEnded(run.status)) return { kind: 'over', wakeAt: Infinity }
     const deadline = Math.min(...Object.values(run.deadlines ?? {}).map((at) => Date.parse(at)))
-    if (run.status !== 'running') return { kind: 'parked', wakeAt: deadline }
+    if (run.status !== 'running' && run.status !== 'rolling_back') return { kind: 'parked', wakeAt: deadline }
     if (run.deadlines?.sleep) return heldUntil(deadline)
     const history = await this.#ns.history(run.id)
     if (history.at(-1)?.seq !== run.seq) return { kind: 'busy', wakeAt: Infinity } // it moved between the two reads
@@ -102,7 +102,9 @@ export class RedisCaseDriver implements CaseDriver {
     const text = await this.#ns.client.hget(scriptKeys(run.id).held, attemptKey(run.revision, attempt))
     if (text === null) return failure?.retryInMs === undefined ? -Infinity : failure.at + failure.retryInMs
     const { since, delayMs } = JSON.parse(text) as HeldCall
-    const limit = this.#procedure.states.get(run.current)?.action?.timeout_ms ?? Infinity
+    const compensated = run.rollback?.compensating
+    const state = this.#procedure.states.get(compensated ?? run.current)
+    const limit = (compensated === undefined ? state?.action : state?.rollback)?.timeout_ms ?? Infinity
     return since + Math.min(delayMs ?? Infinity, limit)
   }
 

@@ -130,6 +130,9 @@ describe('the end of a history', () => {
     run.record = { ...run.record, historyFull: true }
     run.decide({ kind: 'event', name: 'go' })
     expect(run.record).toMatchObject({ status: 'failed', error: { code: 'history_limit' } })
-    expect(run.decide({ kind: 'reset', context: {} })).toMatchObject({ kind: 'refused', code: 'limit_exceeded' })
+    expect(run.decide({ kind: 'reset', state: 'a', context: {} })).toMatchObject({
+      kind: 'refused',
+      code: 'limit_exceeded',
+    })
   })
 })

@@ -53,7 +53,7 @@ describe('laws of decide', () => {
     )
   })
 
-  test('an ended run has no deadline and no job, and only a reset moves it', () => {
+  test('an ended run has no deadline and no job, and only a reset, or a retry of a failed one, moves it', () => {
     fc.assert(
       fc.property(story, engineInput, (s, input) => {
         const run = play(s, () => {})
@@ -62,7 +62,8 @@ describe('laws of decide', () => {
         expect(run.record.jobSeq).toBeUndefined()
         const before = run.record
         const decision = run.decide(input)
-        if (input.kind === 'reset') expect(decision.kind).toBe('commit')
+        if (input.kind === 'reset' || (input.kind === 'retry' && before.status === 'failed'))
+          expect(decision.kind).toBe('commit')
         else {
           expect(decision.kind).not.toBe('commit')
           expect(run.record).toBe(before)

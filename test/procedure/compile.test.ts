@@ -133,8 +133,8 @@ describe('compileProcedure', () => {
       { type: 'conditional', field: 'x', op: 'exists', true_event: 'true', false_event: 'false' },
     ],
     [
-      { type: 'http', url: 'u', headers: {} },
-      { type: 'http', url: 'u', headers: {}, method: 'GET' },
+      { type: 'http', url: 'https://x/{{id}}', headers: {} },
+      { type: 'http', url: 'https://x/{{id}}', headers: {}, method: 'GET', timeout_ms: 30_000 },
     ],
     [
       { type: 'vector.nearest', k: 3 },

@@ -23,7 +23,6 @@ const CASES: [path: string, document: unknown][] = [
   ['definition.states.a.rollback', documentOf({ a: { action: { type: 'noop' }, rollback: { type: 'noop' } } })],
   ['definition.states.a.pool', documentOf({ a: { pool: 'gpu' } })],
   ['definition.states.a.action.isolate', withAction({ type: 'noop', isolate: true })],
-  ['definition.states.a.action.type', withAction({ type: 'http', url: 'https://example.org' })],
   ['definition.states.a.action.type', withAction({ type: 'procedure', name: 'child' })],
   ['definition.states.a.action.type', withAction({ type: 'parallel', branches: [{}] })],
   ['definition.states.a.action.type', withAction({ type: 'map', items: 'items', procedure: 'child' })],

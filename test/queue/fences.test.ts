@@ -40,7 +40,7 @@ await store.register({
 
 const note = (over: Partial<CommitBlock> & { runId: string }): CommitBlock => ({
   ends: false,
-  enters: false,
+  visits: 0,
   timers: {},
   set: [],
   del: [],
@@ -121,7 +121,7 @@ describe('a commit that is no job’s end', () => {
       fc.asyncProperty(stale, async ({ seq, visit }) => {
         const block = note({ runId: 'law', ...(seq !== undefined && { seq }), ...(visit && { visit }) })
         const [reply] = await producer!.advance([
-          { ...block, enters: true, status: 'cancelled', ends: true, set: ['ctx', '{}'] },
+          { ...block, visits: 1, status: 'cancelled', ends: true, set: ['ctx', '{}'] },
         ])
         expect([-10, -12]).toContain(reply![0])
       }),

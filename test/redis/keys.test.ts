@@ -79,10 +79,9 @@ describe('Keyspace', () => {
       '{my-app:3}',
       'shard-3',
     ])
-    expect([shard.run('r/1'), shard.history('r'), shard.mailbox('r'), shard.sentEvents('r')]).toEqual([
+    expect([shard.run('r/1'), shard.history('r'), shard.sentEvents('r')]).toEqual([
       '{my-app:3}:run:r/1',
       '{my-app:3}:hist:r',
-      '{my-app:3}:mail:r',
       '{my-app:3}:sent:r',
     ])
     expect([shard.due, shard.events, shard.abort, shard.wake, shard.inactive]).toEqual([
@@ -92,9 +91,10 @@ describe('Keyspace', () => {
       '{my-app:3}:wake',
       '{my-app:3}:inactive',
     ])
-    expect([shard.byStatus('running'), shard.byProcedure('deploy')]).toEqual([
+    expect([shard.byStatus('running'), shard.byProcedure('deploy'), shard.byTag('eu')]).toEqual([
       '{my-app:3}:runs:status:running',
       '{my-app:3}:runs:procedure:deploy',
+      '{my-app:3}:runs:tag:eu',
     ])
   })
 
@@ -102,14 +102,7 @@ describe('Keyspace', () => {
     fc.assert(
       fc.property(rootId, fc.integer({ min: 0, max: LIMITS.shards - 1 }), (id, index) => {
         const shard = keys.shard(index)
-        for (const key of [
-          shard.run(id),
-          shard.history(id),
-          shard.mailbox(id),
-          shard.sentEvents(id),
-          shard.due,
-          shard.events,
-        ])
+        for (const key of [shard.run(id), shard.history(id), shard.sentEvents(id), shard.due, shard.events])
           expect(hashTag(key)).toBe(`my-app:${index}`)
       }),
     )

@@ -1,4 +1,4 @@
-import { committedRun } from '../../src/engine/committed.js'
+import { committedRun, retriedRun } from '../../src/engine/committed.js'
 import { decide } from '../../src/engine/decide.js'
 import type { CommitDecision, Decision, EngineInput } from '../../src/engine/decision.js'
 import type { HistoryEntry } from '../../src/engine/history.js'
@@ -24,6 +24,7 @@ export class MemoryRun {
     input: Partial<StartInput> = {},
   ) {
     const decision = decideStart(procedure, { id: 'r', context: {}, drive: 'auto', ...input })
+    if (decision.kind === 'refused') throw new Error(decision.message)
     this.record = { ...decision.run, startedAt: this.now, enteredAt: this.now }
     this.#apply({ ...this.record, timers: {} }, decision)
   }
@@ -32,7 +33,7 @@ export class MemoryRun {
     const decision = decide(this.procedure, this.record, input, this.now)
     if (decision.kind === 'commit') this.#apply(this.record, decision)
     if (decision.kind === 'retry') {
-      this.record = { ...this.record, seq: this.record.seq + 1 }
+      this.record = retriedRun(this.record, decision)
       this.history.push({ ...decision.entry, at: this.now, seq: this.record.seq })
     }
     return decision
@@ -50,7 +51,7 @@ export class MemoryRun {
   /** The path: every state entered, in order. */
   get path(): string[] {
     return this.history
-      .filter((entry) => entry.revision !== undefined && entry.type !== 'discarded')
+      .filter(({ type, revision, state }) => revision !== undefined && state !== undefined && type !== 'discarded')
       .map((entry) => entry.state!)
   }
 }
@@ -58,5 +59,6 @@ export class MemoryRun {
 /** The part of a record that its history tells. */
 export function told(run: RunRecord): ReplayedRun {
   const { id: _i, drive: _d, timeoutMs: _t, jobSeq: _j, timers: _ti, historyFull: _f, ...rest } = run
-  return rest
+  const { priority: _p, tags: _ta, forkedFrom: _fo, ...told } = rest
+  return told
 }

@@ -57,6 +57,12 @@ const retry = fc.record(
   { requiredKeys: ['max_retries'] },
 )
 
+/** The last state may be terminal, and then the end of a run that counts as a failure. */
+const lastState = (state: { transitions?: unknown[] }) =>
+  state.transitions?.length
+    ? fc.constant(state)
+    : fc.option(fc.constant('failure'), { nil: undefined }).map((outcome) => (outcome ? { ...state, outcome } : state))
+
 /** Procedures that the schema accepts: each state is a target of the one before, so that all can be reached. */
 export const procedureDocument = fc.integer({ min: 1, max: STATES.length }).chain((count) => {
   const names = STATES.slice(0, count)
@@ -65,6 +71,7 @@ export const procedureDocument = fc.integer({ min: 1, max: STATES.length }).chai
       .record(
         {
           action,
+          rollback: action,
           retry,
           timeout_ms: fc.integer({ min: 1, max: 100 }),
           transitions: fc.array(transition(names), { maxLength: 4 }),
@@ -73,7 +80,7 @@ export const procedureDocument = fc.integer({ min: 1, max: STATES.length }).chai
       )
       .chain((state) => {
         const next = names[index + 1]
-        if (next === undefined) return fc.constant(state)
+        if (next === undefined) return lastState(state)
         return transition([next]).map((onward) => ({ ...state, transitions: [...(state.transitions ?? []), onward] }))
       }),
   )
@@ -81,12 +88,14 @@ export const procedureDocument = fc.integer({ min: 1, max: STATES.length }).chai
     .record({
       states: fc.tuple(...states),
       max_retries: fc.integer({ min: 0, max: 3 }),
+      on_failure: fc.constantFrom('fail', 'rollback'),
       timeout_ms: fc.option(fc.integer({ min: 1, max: 500 }), { nil: undefined }),
     })
-    .map(({ states: specs, max_retries, timeout_ms }) => ({
+    .map(({ states: specs, max_retries, on_failure, timeout_ms }) => ({
       name: 'generated',
       version: '1.0',
       max_retries,
+      on_failure,
       ...(timeout_ms !== undefined && { timeout_ms }),
       definition: { initial_state: names[0], states: Object.fromEntries(names.map((name, i) => [name, specs[i]])) },
     }))
@@ -117,7 +126,16 @@ export const engineInput: fc.Arbitrary<EngineInput> = fc.oneof(
     kind: fc.constant('event' as const),
     name: fc.constantFrom(...EVENTS, 'unknown'),
     payload: fc.oneof(value, patch),
+    deliver: fc.constantFrom('now', 'when_ready'),
   }),
   fc.record({ kind: fc.constant('cancel' as const), reason: fc.constant('enough') }),
-  fc.record({ kind: fc.constant('reset' as const), context: fc.constant({ n: 1 }) }),
+  fc.record({ kind: fc.constant('reset' as const), state: fc.constant(STATES[0]!), context: fc.constant({ n: 1 }) }),
+  fc.constantFrom(
+    { kind: 'attempt_held' as const },
+    { kind: 'pause' as const, reason: 'wait' },
+    { kind: 'resume' as const },
+    { kind: 'retry' as const },
+    { kind: 'rollback' as const, reason: 'back' },
+  ),
+  fc.record({ kind: fc.constant('update_context' as const), patch }),
 ) as fc.Arbitrary<EngineInput>

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { EventAnswer } from '../../runs/run-handle.js'
+import type { EventAnswer } from '../../runs/event-answer.js'
 import type { ProceduralStore } from '../../runs/store.js'
 import { jsonArgument } from '../arguments.js'
 import { awaitedEvents } from '../awaited-events.js'

@@ -3,7 +3,8 @@
   ARGV[1]  P, the key prefix of the shard's BullMQ queue
   ARGV[2]  T, the shard's tag and a colon
   ARGV[3…] commit blocks
-  Returns  per block { code, seq, NOW }: 1 committed; -11 no such run; -10 the visit is over; -12 decided on an old seq.
+  Returns  per block { code, seq, NOW }: 1 committed; -11 no such run; -10 the visit is over; -12 decided on an old seq;
+           2 the event was sent before: its answer of then stands in place of the seq.
            A block that is not committed leaves every key as it was.
   Cost     O(1) a block.
   Crash    none or all of it. ]]
@@ -17,11 +18,11 @@ local replies, i = {}, 3
 while i <= #ARGV do
   local c
   c, i = read_commit(i)
-  local run, code = check(c)
+  local run, code, answer = check(c)
   if code == 0 then
     replies[#replies + 1] = { 1, write_commit(c, run), NOW }
   else
-    replies[#replies + 1] = { code, run.seq or '', NOW }
+    replies[#replies + 1] = { code, answer or run.seq or '', NOW }
   end
 end
 return replies

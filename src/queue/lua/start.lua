@@ -2,7 +2,7 @@
   KEYS[1]  any key of the shard (routing)
   ARGV[1]  P, the key prefix of the shard's BullMQ queue
   ARGV[2]  T, the shard's tag and a colon
-  ARGV[3…] per run: procedure name, version, input fingerprint, then a commit block of the first visit
+  ARGV[3…] per run: procedure name, version, input fingerprint, number of tags, the tags, then its first commit block
   Returns  per run { code, fingerprint, version }: 1 begun; 0 the id is taken, by a run with this fingerprint and
            version; -13 the version is deactivated. A run that is not begun leaves every key as it was.
   Cost     O(1) a run, 12 to 40 Redis commands.
@@ -16,8 +16,10 @@ local P, T = ARGV[1], ARGV[2]
 local replies, i = {}, 3
 while i <= #ARGV do
   local name, version, fingerprint = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local n = tonumber(ARGV[i + 3])
+  local tags = { unpack(ARGV, i + 4, i + 3 + n) }
   local c
-  c, i = read_commit(i + 3)
+  c, i = read_commit(i + 4 + n)
   local key = T .. 'run:' .. c.id
   if RC('EXISTS', key) == 1 then
     local was = RC('HMGET', key, 'input', 'ver')
@@ -26,12 +28,13 @@ while i <= #ARGV do
     replies[#replies + 1] = { -13, '', '' }
   else
     local set = c.set
-    for _, pair in ipairs({ { 'v', RUN_FORMAT }, { 'proc', name }, { 'ver', version }, { 't0', NOW_S }, { 'input', fingerprint } }) do
+    for _, pair in ipairs({ { 'v', RUN_FORMAT }, { 'proc', name }, { 'ver', version }, { 't0', NOW_S }, { 'te', NOW_S }, { 'input', fingerprint } }) do
       set[#set + 1] = pair[1] set[#set + 1] = pair[2]
     end
-    local run = { rev = '0', seq = '0', t0 = NOW_S, timers = {}, proc = name, ver = version }
+    local run = { rev = '0', seq = '0', t0 = NOW_S, timers = {}, left = {}, proc = name, ver = version }
     write_commit(c, run)
     RC('ZADD', T .. 'runs:procedure:' .. name, NOW_S, c.id)
+    for _, tag in ipairs(tags) do RC('ZADD', T .. 'runs:tag:' .. tag, NOW_S, c.id) end
     replies[#replies + 1] = { 1, fingerprint, version }
   end
 end

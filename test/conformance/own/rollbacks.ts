@@ -99,7 +99,7 @@ export const rollbackCases: FsmCase[] = [
     'the run timeout is a failure',
     { ...abc, C: { ...undone('c', 'D'), transitions: [on('success', 'D', when('never', 'exists'))] } },
     {
-      procedure: { timeout_ms: 2_000 },
+      procedure: { timeout_ms: 20_000 },
       functions: functions({}),
       expect: rolledBack(['A', 'B', 'C'], 'run_timeout', ['a', 'b', 'c', 'rc', 'rb', 'ra']),
     },

@@ -1,0 +1,42 @@
+/** Which visits a rollback has to undo. */
+import type { CompiledProcedure } from '../procedure/compile.js'
+import { stateOf } from './enter.js'
+import { activity, type RunRecord, type UndoableVisit } from './run.js'
+
+/** How a visit came to its end. */
+export type VisitEnd = 'succeeded' | 'failed' | 'preempted'
+
+/** Errors that leave open what the action has done; a result that was refused is one of an action that did its work. */
+const EFFECT_UNKNOWN = new Set(['action_timeout', 'heartbeat_timeout', 'worker_lost', 'result_invalid'])
+
+/** Whether a failed attempt may have had an effect all the same: it was cut off, or its worker died over an earlier try. */
+export function mayHaveActed(code: string, crashes: number | undefined): boolean {
+  return EFFECT_UNKNOWN.has(code) || (crashes ?? 0) > 0
+}
+
+/**
+ * The run at the end of its visit's action: the visit joins those to be undone when its state has a rollback and its
+ * action succeeded, or may have had an effect. A visit whose action reported its failure, or that has none, does not.
+ * Idempotent: a visit joins once.
+ */
+export function leaveVisit(
+  procedure: CompiledProcedure,
+  run: RunRecord,
+  end: VisitEnd,
+): { readonly run: RunRecord; readonly told: { readonly compensable?: true } } {
+  const state = stateOf(procedure, run.state)
+  const joined = run.undo?.at(-1)?.revision === run.revision
+  if (!state.rollback || !state.action || run.revision === 0 || joined) return { run, told: {} }
+  const acted = end === 'succeeded' || (end === 'failed' ? run.mayHaveActed === true : activity(run) === 'running')
+  if (!acted) return { run, told: {} }
+  return { run: { ...run, undo: [...(run.undo ?? []), visitOf(run)] }, told: { compensable: true } }
+}
+
+function visitOf(run: RunRecord): UndoableVisit {
+  return { state: run.state, revision: run.revision }
+}
+
+/** What is still to be undone, next first, as an entry tells it. */
+export function remainingOf(run: RunRecord): { remaining?: readonly UndoableVisit[] } {
+  return run.undo && run.undo.length > 0 ? { remaining: [...run.undo].reverse() } : {}
+}

@@ -1,0 +1,154 @@
+/*
+ * What the compiler expects of a procedure document, given the document: the same shape, part by part, in which a name
+ * of a state is one of its own states, an action has the keys of its type, and a key that the format does not have is
+ * an `UnknownKey`. Parts that are right are expected as any value of their kind, so faults are told where they stand.
+ *
+ * It walks what is given, instead of having one type for all documents, because TypeScript itself overlooks unknown
+ * keys in whatever is spread or kept in a constant, and mixes the keys of all actions when one has no `type`.
+ */
+import type {
+  ActionDocuments,
+  DefinitionDocument,
+  GuardDocument,
+  ProcedureDocument,
+  StateDocument,
+  TransitionDocument,
+  UntypedFunctionDocument,
+} from './define-document.js'
+
+/** The names that the keys of an object are: numbers are names like others, symbols are none. */
+export type NameOf<Key> = Key extends string ? Key : Key extends number ? `${Key}` : never
+
+/** What stands where a key is not known: never a value, and its text is what the compiler says. */
+type UnknownKey<Place extends string, Key> = `${Place} has no key '${NameOf<Key>}'`
+
+/** The part of `Given` under `Key`; `unknown` when it is not there. */
+type Part<Given, Key> = Key extends keyof Given ? Given[Key] : unknown
+
+/** The keys of `Known` that are not optional. */
+type NeededKey<Known> = {
+  [Key in keyof Known]-?: Record<never, never> extends Pick<Known, Key> ? never : Key
+}[keyof Known]
+
+/** The keys of `Given` with what `Parts`, and else `Known`, expects of them; and those of `Known` that are missing. */
+type Closed<Place extends string, Given, Known, Parts = unknown> = Given extends object
+  ? WithMissing<
+      { readonly [Key in keyof Given]: Expected<Place, Key, Required<Known>, Parts> },
+      Pick<Known, Exclude<NeededKey<Known>, keyof Given>>,
+      Parts
+    >
+  : Known
+
+type WithMissing<Checked, Missing, Parts> = keyof Missing extends never
+  ? Checked
+  : Checked & { readonly [Key in keyof Missing]: Key extends keyof Parts ? Parts[Key] : Missing[Key] }
+
+type Expected<Place extends string, Key, Known, Parts> = Key extends keyof Known
+  ? Key extends keyof Parts
+    ? Parts[Key]
+    : Known[Key]
+  : UnknownKey<Place, Key>
+
+/** What is expected of the document `Given`. */
+export type CheckedProcedure<Given> = Closed<
+  'a procedure',
+  Given,
+  ProcedureDocument,
+  {
+    readonly definition: CheckedDefinition<Part<Given, 'definition'>>
+    readonly concurrency: Closed<
+      'concurrency',
+      Part<Given, 'concurrency'>,
+      NonNullable<ProcedureDocument['concurrency']>
+    >
+    readonly rate: Closed<'rate', Part<Given, 'rate'>, NonNullable<ProcedureDocument['rate']>>
+    readonly limits: Closed<'limits', Part<Given, 'limits'>, NonNullable<ProcedureDocument['limits']>>
+  }
+>
+
+type CheckedDefinition<Given, Names extends string = NameOf<keyof Part<Given, 'states'>>> = Closed<
+  'a definition',
+  Given,
+  DefinitionDocument,
+  {
+    readonly initial_state: OneOf<Names, Part<Given, 'initial_state'>>
+    readonly states: CheckedStates<Part<Given, 'states'>, Names>
+  }
+>
+
+/** One of the names; a `string` whose value the compiler does not know may be one, and is checked at registration. */
+type OneOf<Names extends string, Given> = Given extends string ? (string extends Given ? string : Names) : Names
+
+type CheckedStates<Given, Names extends string> = Given extends object
+  ? { readonly [Name in keyof Given]: CheckedState<Given[Name], Names> }
+  : DefinitionDocument['states']
+
+type CheckedState<Given, Names extends string> = Closed<
+  'a state',
+  Given,
+  StateDocument,
+  {
+    readonly action: CheckedAction<Part<Given, 'action'>>
+    readonly rollback: CheckedAction<Part<Given, 'rollback'>>
+    readonly retry: Closed<'a retry policy', Part<Given, 'retry'>, NonNullable<StateDocument['retry']>>
+    readonly transitions: CheckedTransitions<Part<Given, 'transitions'>, Names>
+  }
+>
+
+type CheckedTransitions<Given, Names extends string> = Given extends readonly unknown[]
+  ? { readonly [Index in keyof Given]: CheckedTransition<Given[Index], Names> }
+  : readonly TransitionDocument[]
+
+type CheckedTransition<Given, Names extends string> = Closed<
+  'a transition',
+  Given,
+  TransitionDocument,
+  {
+    readonly target: OneOf<Names, Part<Given, 'target'>>
+    readonly guard: CheckedGuard<Part<Given, 'guard'>>
+  }
+>
+
+type ConditionDocument = Extract<GuardDocument, { readonly field: string }>
+
+/** A guard has one form, and the keys of that form only. */
+type CheckedGuard<Given> = Given extends { readonly all: infer Guards }
+  ? Closed<
+      'a group of guards',
+      Given,
+      { readonly all: readonly GuardDocument[] },
+      { readonly all: CheckedGuards<Guards> }
+    >
+  : Given extends { readonly any: infer Guards }
+    ? Closed<
+        'a group of guards',
+        Given,
+        { readonly any: readonly GuardDocument[] },
+        { readonly any: CheckedGuards<Guards> }
+      >
+    : Given extends { readonly not: infer Guard }
+      ? Closed<'a negated guard', Given, { readonly not: GuardDocument }, { readonly not: CheckedGuard<Guard> }>
+      : Given extends object
+        ? Closed<'a condition', Given, ConditionDocument>
+        : GuardDocument
+
+type CheckedGuards<Given> = Given extends readonly unknown[]
+  ? { readonly [Index in keyof Given]: CheckedGuard<Given[Index]> }
+  : readonly GuardDocument[]
+
+/** An action has the keys of its type; with a module or a function and no type, those of a function. */
+type CheckedAction<Given> = Given extends { readonly type: infer Type }
+  ? Type extends keyof ActionDocuments
+    ? Closed<`a ${Type} action`, Given, ActionDocuments[Type], { readonly rules: CheckedRules<Part<Given, 'rules'>> }>
+    : { readonly type: keyof ActionDocuments }
+  : Given extends { readonly module: unknown } | { readonly function: unknown }
+    ? Closed<'a function action', Given, UntypedFunctionDocument>
+    : Given extends object
+      ? { readonly type: keyof ActionDocuments }
+      : NonNullable<StateDocument['action']> | null
+
+type RuleDocument = ActionDocuments['validate']['rules'][number]
+
+type CheckedRules<Given> = Given extends readonly unknown[]
+  ? { readonly [Index in keyof Given]: Closed<'a rule', Given[Index], RuleDocument> }
+  : readonly RuleDocument[]
