@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { isJsonObject } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
+import { expressionFault } from './cel.js'
 import { type Condition, conditionSchema, conditionShape } from './condition.js'
-import { chosenBy, refusal, strictObject } from './strict-schema.js'
+import { chosenBy, type FaultParams, refusal, strictObject } from './strict-schema.js'
 
 /** A condition on context, event and error: data, never code. A string is a CEL expression. */
 export type Guard = Condition | { all: Guard[] } | { any: Guard[] } | { not: Guard } | string
@@ -20,7 +21,7 @@ const guardList = z.array(nestedGuard, { error: LIST_PHRASE }).min(1, { error: L
 
 const forms = {
   condition: conditionSchema,
-  expression: z.string().min(1, { error: CEL_PHRASE }),
+  expression: z.string().min(1, { error: CEL_PHRASE, abort: true }).check(checkExpression),
   all: strictObject(GUARD_PHRASE, { all: guardList }),
   any: strictObject(GUARD_PHRASE, { any: guardList }),
   not: strictObject(GUARD_PHRASE, { not: nestedGuard }),
@@ -38,6 +39,14 @@ export const guardSchema: z.ZodType<Guard, Guard> = chosenBy<Guard>((guard) => {
   if (nodes > LIMITS.guardNodes) return refusal('over_limit', `a guard of at most ${LIMITS.guardNodes} conditions`)
   return chooseForm(guard)
 })
+
+/** A zod check of a CEL expression, which is refused as `bad_guard` or `over_limit`. */
+function checkExpression(sink: { readonly value: string; readonly issues: unknown[] }): void {
+  const refused = expressionFault(sink.value)
+  if (refused === undefined) return
+  const params: FaultParams = { fault: refused.fault }
+  sink.issues.push({ code: 'custom', input: sink.value, message: refused.expected, params })
+}
 
 function chooseForm(guard: unknown): z.ZodType {
   if (typeof guard === 'string') return forms.expression

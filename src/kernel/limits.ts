@@ -32,7 +32,7 @@ export const LIMITS = {
   /** Nesting of list and map literals in a CEL expression. */
   expressionLiteralDepth: 3,
   /** Work of all CEL expressions in one guard: a node evaluated per item of a list, a part compared, 32 units of text. */
-  expressionSteps: 100_000,
+  expressionSteps: 50_000,
   /** CEL expressions kept compiled in one process. */
   cachedExpressions: 1_000,
   /** Faults of one context against its `context_schema` that are told. */

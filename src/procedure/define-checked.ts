@@ -22,22 +22,29 @@ export type NameOf<Key> = Key extends string ? Key : Key extends number ? `${Key
 /** What stands where a key is not known: never a value, and its text is what the compiler says. */
 type UnknownKey<Place extends string, Key> = `${Place} has no key '${NameOf<Key>}'`
 
+/** An object that is no array: a mapping of an array's type would go over its items. */
+type Keyed<Given> = Given extends readonly unknown[] ? never : object
+
 /** The part of `Given` under `Key`; `unknown` when it is not there. */
-type Part<Given, Key> = Key extends keyof Given ? Given[Key] : unknown
+export type Part<Given, Key> = Key extends keyof Given ? Given[Key] : unknown
 
 /** The keys of `Known` that are not optional. */
 type NeededKey<Known> = {
   [Key in keyof Known]-?: Record<never, never> extends Pick<Known, Key> ? never : Key
 }[keyof Known]
 
-/** The keys of `Given` with what `Parts`, and else `Known`, expects of them; and those of `Known` that are missing. */
-type Closed<Place extends string, Given, Known, Parts = unknown> = Given extends object
-  ? WithMissing<
-      { readonly [Key in keyof Given]: Expected<Place, Key, Required<Known>, Parts> },
-      Pick<Known, Exclude<NeededKey<Known>, keyof Given>>,
-      Parts
-    >
-  : Known
+/**
+ * What is expected of an object: its own keys with what `Parts`, and else `Known`, says of them, and those of `Known` that
+ * it has to have. `Place` is what such an object is called.
+ */
+type Closed<Place extends string, Given, Known, Parts = unknown> =
+  Given extends Keyed<Given>
+    ? WithMissing<
+        { readonly [Key in keyof Given]: Expected<Place, Key, Required<Known>, Parts> },
+        Pick<Known, Exclude<NeededKey<Known>, keyof Given>>,
+        Parts
+      >
+    : Known
 
 type WithMissing<Checked, Missing, Parts> = keyof Missing extends never
   ? Checked
@@ -79,9 +86,10 @@ type CheckedDefinition<Given, Names extends string = NameOf<keyof Part<Given, 's
 /** One of the names; a `string` whose value the compiler does not know may be one, and is checked at registration. */
 type OneOf<Names extends string, Given> = Given extends string ? (string extends Given ? string : Names) : Names
 
-type CheckedStates<Given, Names extends string> = Given extends object
-  ? { readonly [Name in keyof Given]: CheckedState<Given[Name], Names> }
-  : DefinitionDocument['states']
+type CheckedStates<Given, Names extends string> =
+  Given extends Keyed<Given>
+    ? { readonly [Name in keyof Given]: CheckedState<Given[Name], Names> }
+    : DefinitionDocument['states']
 
 type CheckedState<Given, Names extends string> = Closed<
   'a state',
@@ -89,8 +97,8 @@ type CheckedState<Given, Names extends string> = Closed<
   StateDocument,
   {
     readonly action: CheckedAction<Part<Given, 'action'>>
-    readonly rollback: CheckedAction<Part<Given, 'rollback'>>
-    readonly retry: Closed<'a retry policy', Part<Given, 'retry'>, NonNullable<StateDocument['retry']>>
+    readonly rollback: CheckedAction<Part<Given, 'rollback'>, RollbackKeys>
+    readonly retry: CheckedRetry<Part<Given, 'retry'>>
     readonly transitions: CheckedTransitions<Part<Given, 'transitions'>, Names>
   }
 >
@@ -113,39 +121,46 @@ type ConditionDocument = Extract<GuardDocument, { readonly field: string }>
 
 /** A guard has one form, and the keys of that form only. */
 type CheckedGuard<Given> = Given extends { readonly all: infer Guards }
-  ? Closed<
-      'a group of guards',
-      Given,
-      { readonly all: readonly GuardDocument[] },
-      { readonly all: CheckedGuards<Guards> }
-    >
+  ? CheckedGroup<Given, 'all', readonly GuardDocument[], CheckedGuards<Guards>>
   : Given extends { readonly any: infer Guards }
-    ? Closed<
-        'a group of guards',
-        Given,
-        { readonly any: readonly GuardDocument[] },
-        { readonly any: CheckedGuards<Guards> }
-      >
+    ? CheckedGroup<Given, 'any', readonly GuardDocument[], CheckedGuards<Guards>>
     : Given extends { readonly not: infer Guard }
-      ? Closed<'a negated guard', Given, { readonly not: GuardDocument }, { readonly not: CheckedGuard<Guard> }>
+      ? CheckedGroup<Given, 'not', GuardDocument, CheckedGuard<Guard>>
       : Given extends object
         ? Closed<'a condition', Given, ConditionDocument>
         : GuardDocument
+
+type CheckedGroup<Given, Form extends string, Known, Checked> = Closed<
+  `a guard {${Form}}`,
+  Given,
+  { readonly [key in Form]: Known },
+  { readonly [key in Form]: Checked }
+>
 
 type CheckedGuards<Given> = Given extends readonly unknown[]
   ? { readonly [Index in keyof Given]: CheckedGuard<Given[Index]> }
   : readonly GuardDocument[]
 
-/** An action has the keys of its type; with a module or a function and no type, those of a function. */
-type CheckedAction<Given> = Given extends { readonly type: infer Type }
+/** A compensation has a retry policy of its own beside its action's keys. */
+type RollbackKeys = Pick<StateDocument, 'retry'>
+
+/** An action has the keys of its type, with a module or a function and no type those of a function; and `More`. */
+type CheckedAction<Given, More = unknown> = Given extends { readonly type: infer Type }
   ? Type extends keyof ActionDocuments
-    ? Closed<`a ${Type} action`, Given, ActionDocuments[Type], { readonly rules: CheckedRules<Part<Given, 'rules'>> }>
+    ? Closed<`a ${Type} action`, Given, ActionDocuments[Type] & More, ActionParts<Given>>
     : { readonly type: keyof ActionDocuments }
   : Given extends { readonly module: unknown } | { readonly function: unknown }
-    ? Closed<'a function action', Given, UntypedFunctionDocument>
+    ? Closed<'a function action', Given, UntypedFunctionDocument & More, ActionParts<Given>>
     : Given extends object
       ? { readonly type: keyof ActionDocuments }
       : NonNullable<StateDocument['action']> | null
+
+interface ActionParts<Given> {
+  readonly rules: CheckedRules<Part<Given, 'rules'>>
+  readonly retry: CheckedRetry<Part<Given, 'retry'>>
+}
+
+type CheckedRetry<Given> = Closed<'a retry policy', Given, NonNullable<StateDocument['retry']>>
 
 type RuleDocument = ActionDocuments['validate']['rules'][number]
 

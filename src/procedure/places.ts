@@ -1,14 +1,13 @@
 import { isJsonObject, type JsonObject } from '../kernel/json.js'
 import type { Path } from './fault-list.js'
 
-/** The kinds of objects in a procedure document; an `expression` is a guard that is a string. */
-export type PlaceKind = 'procedure' | 'definition' | 'state' | 'transition' | 'action' | 'guard' | 'expression'
+/** The kinds of objects in a procedure document; a guard that is a string is no object, and no place. */
+export type PlaceKind = 'procedure' | 'definition' | 'state' | 'transition' | 'action' | 'guard'
 
 /** One object of a document and where it stands. */
 export interface Place {
   readonly kind: PlaceKind
   readonly path: Path
-  /** The object; empty for an expression. */
   readonly value: JsonObject
 }
 
@@ -50,7 +49,6 @@ function* statePlaces(state: unknown, path: Path): Generator<Place> {
 }
 
 function* guardPlaces(guard: unknown, path: Path): Generator<Place> {
-  if (typeof guard === 'string') yield { kind: 'expression', path, value: {} }
   if (!isJsonObject(guard)) return
   yield { kind: 'guard', path, value: guard }
   yield* guardPlaces(ownValue(guard, 'not'), [...path, 'not'])

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { guardSchema } from '../guards/guard.js'
-import { chosenBy, delegate, strictObject } from '../guards/strict-schema.js'
+import { chosenBy, delegate, type FaultParams, strictObject } from '../guards/strict-schema.js'
 import { isJsonObject, type JsonObject } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
 import { type ActionInput, actionSchema } from './action-schema.js'
+import { schemaFaults } from './context-schema/check-schema.js'
 import { eventNameSchema, poolNameSchema, procedureNameSchema, stateNameSchema, versionSchema } from './names.js'
 import {
   errorCodeSchema,
@@ -23,7 +24,7 @@ import {
  * Nothing here has a default: what is parsed is the document as given.
  */
 
-/** Fields named in one `accept` or one `required`. */
+/** Fields named in one `accept`. */
 const MAX_FIELDS = 1_000
 
 const description = textSchema.nullable().exactOptional()
@@ -86,17 +87,13 @@ const STATES_PHRASE = `an object of 1 to ${LIMITS.states} states by name`
 
 const statesSchema = recordOf(STATES_PHRASE, stateNameSchema, stateSchema, { min: 1, max: LIMITS.states })
 
-/** A JSON Schema for the context: the keys we read are checked, others are left to the schema's own evaluation. */
-const contextSchema = chosenBy<JsonObject>(() => contextSchemaKeys)
-const contextSchemaKeys = z.looseObject(
-  {
-    required: listOf('an array of field names', z.string({ error: 'a field name' }), {
-      max: MAX_FIELDS,
-    }).exactOptional(),
-    properties: recordOf('an object of schemas by field', z.string(), jsonObjectSchema).exactOptional(),
-  },
-  { error: 'a JSON Schema, an object such as {"required": ["env"]}' },
-)
+/** A JSON Schema for the context. The output is the input itself. */
+const contextSchema = z.custom<JsonObject>().check((sink) => {
+  for (const { path, code, found, expected, options } of schemaFaults(sink.value)) {
+    const params: FaultParams = { fault: code, ...(options && { options }) }
+    sink.issues.push({ code: 'custom', input: found, message: expected, params, path: [...path] })
+  }
+})
 
 /** The state machine of a procedure. */
 const definitionSchema = strictObject('a definition {initial_state, states}, an object', {

@@ -5,7 +5,8 @@ import { showValue } from './show-value.js'
  *
  * - A field is a dotted path as guards read it (`guards/field-path.ts`): of the context, or `event.name`,
  *   `event.payload` and below. `run.id`, `run.state`, `run.revision`, `run.attempt` and `run.idempotency_key` are the
- *   run's, whatever keys the context has: a context key below such a word is reached as `context.run.…`.
+ *   run's, whatever keys the context has: a context key below such a word is reached as `context.run.…`. In a rollback
+ *   `run.compensates.state`, `.revision` and `.idempotency_key` are those of the visit that is undone.
  * - `{{'text'}}` stands for the text itself, so `{{'{{'}}` writes two braces. Everything outside of `{{ }}` is literal.
  */
 export interface Template {
@@ -17,8 +18,17 @@ export interface Template {
 
 export type TemplatePart = { readonly text: string } | { readonly field: string }
 
-/** What the word `run` has in a template. */
-export const RUN_FIELDS = ['id', 'state', 'revision', 'attempt', 'idempotency_key'] as const
+/** What the word `run` has in a template; `compensates` in a rollback only. */
+const RUN_FIELDS = [
+  'id',
+  'state',
+  'revision',
+  'attempt',
+  'idempotency_key',
+  'compensates.state',
+  'compensates.revision',
+  'compensates.idempotency_key',
+]
 
 const OPEN = '{{'
 const CLOSE = '}}'
@@ -84,7 +94,7 @@ function fieldProblem(field: string): string | undefined {
   const orElse = `or {{context.${field}}} for a key of the context`
   switch (field.slice(0, dot)) {
     case 'run':
-      if (RUN_FIELDS.some((known) => known === rest)) return undefined
+      if (RUN_FIELDS.includes(rest)) return undefined
       return `there is no ${showValue(field)}; a run has ${RUN_FIELDS.join(', ')}; write one of them, ${orElse}`
     case 'event':
       if (rest === 'name' || rest === 'payload' || rest.startsWith('payload.')) return undefined

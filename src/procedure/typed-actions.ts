@@ -1,3 +1,5 @@
+import type { Json } from '../kernel/json.js'
+import type { Part } from './define-checked.js'
 import type { ProcedureDocument } from './define-document.js'
 import type { ContextOf } from './typed-context.js'
 
@@ -14,13 +16,11 @@ interface FunctionCall {
  * actions, with or without a `type`, and of its rollbacks.
  */
 export type FunctionsOf<P extends ProcedureDocument> = P extends unknown
-  ? CallsIn<P['definition']['states'][keyof P['definition']['states']], ActionContextOf<P>>
+  ? CallIn<P['definition']['states'][keyof P['definition']['states']], ActionContextOf<P>>
   : never
 
-type CallsIn<State, Context> = CallBy<ActionIn<State, 'action'>, Context> | CallBy<ActionIn<State, 'rollback'>, Context>
-
-type ActionIn<State, Key extends 'action' | 'rollback'> = State extends { readonly [key in Key]?: infer Action }
-  ? Action
+type CallIn<State, Context> = State extends unknown
+  ? CallBy<Part<State, 'action'>, Context> | CallBy<Part<State, 'rollback'>, Context>
   : never
 
 type CallBy<Action, Context> = Action extends {
@@ -32,15 +32,11 @@ type CallBy<Action, Context> = Action extends {
   : never
 
 /** What the function is given: a copy of `args`, which it may write to; an empty list when there are none. */
-type ArgsOf<Action> = Action extends { readonly args?: infer Args }
-  ? unknown extends Args
-    ? []
-    : Writable<Exclude<Args, undefined>>
-  : []
+type ArgsOf<Action> = 'args' extends keyof Action ? Writable<Exclude<Action['args'], undefined>> : []
 
-type Writable<T> = { -readonly [Key in keyof T]: Writable<T[Key]> }
+type Writable<T> = [Json] extends [T] ? Json : T extends object ? { -readonly [Key in keyof T]: Writable<T[Key]> } : T
 
-/** Without a schema the compiler knows nothing of the context, so an action may say of it what it likes. */
+/** Without a schema the compiler knows nothing of the context, so a function may say of it what it likes. */
 type ActionContextOf<P extends ProcedureDocument> = P['definition'] extends { readonly context_schema: unknown }
   ? ContextOf<P>
   : // biome-ignore lint/suspicious/noExplicitAny: the one object type that agrees with every other, interfaces included.
@@ -55,17 +51,18 @@ type ActionContextOf<P extends ProcedureDocument> = P['definition'] extends { re
  * procedures, give the union of their types: `ActionsFor<typeof order | typeof refund, ActionInfo>`.
  *
  * The context is that of the procedure's schema, the arguments are those of its document, and `Info` is what a worker
- * tells its functions. A function may know more of its context than the schema says, such as what an action before it
- * has merged; it may not contradict it.
+ * tells its functions. A function may take less than it is given, and it may know more of its context than the schema
+ * says, such as what an action before it has merged: `(context: ContextOf<typeof order> & { total: number }) => …`.
  */
 // biome-ignore lint/suspicious/noExplicitAny: what a worker tells is not known in this layer.
-export type ActionsFor<P extends ProcedureDocument, Info = any> = {
-  readonly [Call in FunctionsOf<P> as Call['module']]: FunctionsFor<Call, Info>
-}
-
-type FunctionsFor<Calls extends FunctionCall, Info> = {
-  readonly [Call in Calls as Call['function']]: Acting<Call['context'], Call['args'], Info>['act']
-}
+export type ActionsFor<P extends ProcedureDocument, Info = any> =
+  FunctionsOf<P> extends infer Calls extends FunctionCall
+    ? {
+        readonly [Call in Calls as Call['module']]: {
+          readonly [Each in Call as Each['function']]: Acting<Each['context'], Each['args'], Info>['act']
+        }
+      }
+    : never
 
 /** A method, because its parameters may be narrower than what is given; a function's may not. */
 interface Acting<Context, Args, Info> {

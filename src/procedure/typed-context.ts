@@ -36,7 +36,10 @@ type ObjectAmong<Value> = [OnlyObjects<Value>] extends [never] ? JsonObject : On
 
 type OnlyObjects<Value> = Exclude<Extract<Value, object>, readonly unknown[]>
 
-type Plain<Value> = unknown extends Value ? Json : { -readonly [Key in keyof Value]: Plain<Value[Key]> }
+/** Any value that is there: what `required` says of a key. */
+type Present = NonNullable<unknown> | null
+
+type Plain<Value> = [Json] extends [Value] ? Json : { -readonly [Key in keyof Value]: Plain<Value[Key]> }
 
 type Meant<Schema> = Schema extends boolean
   ? Schema extends true
@@ -107,7 +110,7 @@ type MeantKeys<Properties, Required extends string> = {
 } & {
   [Key in keyof Properties as NameOf<Key> extends Required ? never : Key]?: Meant<Properties[Key]>
 } & {
-  [Key in Exclude<Required, NameOf<keyof Properties>>]: unknown
+  [Key in Exclude<Required, NameOf<keyof Properties>>]: Present
 }
 
 /** The keys that are not named. An index has to allow what the named ones have. */

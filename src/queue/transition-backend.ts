@@ -44,8 +44,8 @@ export interface LeavingJob {
   redecide(snapshot: RunSnapshot): Promise<JobEnd>
   /** The end of a job whose visit is over; `snapshot` is null when the run is gone. */
   stale(snapshot: RunSnapshot | null): Promise<JobEnd>
-  /** It was committed as this. */
-  committed(end: JobEnd): void
+  /** It was committed as this, at this time of Redis's clock, ms. */
+  committed(end: JobEnd, at: number): void
   /** The job is another worker's, or gone: nothing was written. */
   lost(): void
 }
@@ -200,7 +200,7 @@ export class TransitionBackend extends RedisQueueBackend {
       const [code, body, now] = await this.scripts.finish(kind, leaving.job.id!, token, bull, end.block)
       if (code === COMMITTED) {
         const next = Array.isArray(body) ? this.#nextJob(body, now) : ([] as unknown as NextJob)
-        leaving.committed(end)
+        leaving.committed(end, now)
         return next
       }
       if (code > VISIT_OVER) {

@@ -12,7 +12,7 @@ import { type CommitBlock, commitArguments } from './commit-block.js'
 import { type JobOptions, normalisedOptions } from './job-options.js'
 import type { RunSnapshot } from './run-hash.js'
 
-export type StartReply = readonly [code: number, fingerprint: string, version: string]
+export type StartReply = readonly [code: number, fingerprint: string, version: string, now: number]
 /** `answer`: the run's seq, or, for an event that was sent before, what it was answered then. */
 export type AdvanceReply = readonly [code: number, answer: string, now: number]
 

@@ -29,8 +29,8 @@ export interface JobHandler {
   stale(job: TransitionJob, snapshot: RunSnapshot | null): Promise<JobEnd>
   /** Whether a job was given back while it ran, so that its outcome is of no interest any more. */
   released(job: TransitionJob): boolean
-  /** The job has left, committed as this. */
-  committed(job: TransitionJob, end: JobEnd): void
+  /** The job has left, committed as this, at this time of Redis's clock, ms. */
+  committed(job: TransitionJob, end: JobEnd, at: number): void
   /** The job turned out to be another worker's; nothing was written. */
   lost(job: TransitionJob): void
 }
@@ -167,7 +167,7 @@ export class TransitionWorker extends Worker {
       end,
       redecide,
       stale: (snapshot) => this.#handler.stale(job, snapshot),
-      committed: (end) => this.#handler.committed(job, end),
+      committed: (end, at) => this.#handler.committed(job, end, at),
       lost: () => this.#handler.lost(job),
     }
     leaving.set(job.id!, entry)

@@ -85,7 +85,7 @@ export function encodeCommit(
   change(fields, 'err', before?.error, run.error)
   change(fields, 'blk', before?.blocked, run.blocked)
   change(fields, 'kept', before?.pending, run.pending)
-  if (visits > 0) {
+  if (visits > 0 || !before) {
     const written = before && !isUsualEvent(before.event) ? before.event : undefined
     change(fields, 'ev', written, isUsualEvent(run.event) ? undefined : run.event)
   }

@@ -16,6 +16,7 @@ import { parseEntry } from './history-reader.js'
 import type { Namespace, Shard } from './namespace.js'
 import type { Registry } from './registry.js'
 import { decodeRun } from './run-codec.js'
+import type { Telemetry } from './telemetry.js'
 
 /** What became of an input: committed, with the run as it then was; nothing stored; or done before under its event id. */
 export type MoveOutcome =
@@ -24,8 +25,6 @@ export type MoveOutcome =
       readonly before: RunRecord
       readonly decision: CommitDecision
       readonly after: RunRecord
-      /** By the commit's clock, ms since 1970. */
-      readonly committedAt: number
     }
   | { readonly kind: 'ignored'; readonly before: RunRecord; readonly decision: IgnoredDecision }
   | { readonly kind: 'answered'; readonly answer: EventAnswer }
@@ -41,12 +40,14 @@ type Read =
 export class RunMover {
   readonly #namespace: Namespace
   readonly #registry: Registry
+  readonly #telemetry: Telemetry
   /** The last call per run: inputs of one process to one run are committed in the order of their calls. */
   readonly #queues = new Map<string, Promise<unknown>>()
 
-  constructor(namespace: Namespace, registry: Registry) {
+  constructor(namespace: Namespace, registry: Registry, telemetry: Telemetry) {
     this.#namespace = namespace
     this.#registry = registry
+    this.#telemetry = telemetry
   }
 
   /** The run as it stands. Throws `not_found`, `corrupt_record`. */
@@ -95,8 +96,10 @@ export class RunMover {
       const [reply] = await this.#namespace.shardOf(runId).transitions.advance([block])
       const [code, answer, committedAt] = reply!
       if (code === ANSWERED_BEFORE) return { kind: 'answered', answer: parseAnswer(runId, answer) }
-      if (code === COMMITTED)
-        return { kind: 'committed', before, decision, after: committedRun(before, decision, committedAt), committedAt }
+      if (code === COMMITTED) {
+        this.#telemetry.committed(before, decision, committedAt)
+        return { kind: 'committed', before, decision, after: committedRun(before, decision, committedAt) }
+      }
       // Lost to another commit. After a few rounds, step aside for a moment so that not all try again at once.
       if (tries > 3) await delay(Math.random() * Math.min(tries, 20))
     }
@@ -147,28 +150,39 @@ export class RunMover {
     now: number,
     onError: (error: Error) => void,
   ): Promise<void> {
-    const blocks: CommitBlock[] = []
+    const fired: FiredTimer[] = []
     for (const { id, snapshot } of claimed) {
-      const block = await this.#timerCommit(id, snapshot, now).catch((error: Error) => {
+      const one = await this.#timerCommit(id, snapshot, now).catch((error: Error) => {
         onError(error)
         return undefined
       })
-      if (block) blocks.push(block)
+      if (one) fired.push(one)
     }
-    if (blocks.length === 0) return
-    const replies = await shard.transitions.advance(blocks)
-    const lost = blocks.filter((_, i) => replies[i]![0] === SEQ_MOVED)
-    // The record may have changed so that nothing is due any more; then nothing is done.
-    for (const { runId } of lost) await this.#move(runId, { kind: 'timers_due' }, now).catch(onError)
+    if (fired.length === 0) return
+    const replies = await shard.transitions.advance(fired.map(({ block }) => block))
+    for (const [i, { before, decision, block }] of fired.entries()) {
+      const [code, , at] = replies[i]!
+      if (code === COMMITTED) this.#telemetry.committed(before, decision, at)
+      // The record may have changed so that nothing is due any more; then nothing is done.
+      if (code === SEQ_MOVED) await this.#move(block.runId, { kind: 'timers_due' }, now).catch(onError)
+    }
   }
 
-  async #timerCommit(id: string, snapshot: RunSnapshot, now: number): Promise<CommitBlock | undefined> {
-    const run = decodeRun(id, snapshot)
-    if (!run) return undefined
-    const procedure = await this.#registry.compiled(run.procedure, run.version)
-    const decision = decide(procedure, run, { kind: 'timers_due' }, now)
-    return decision.kind === 'commit' ? encodeCommit(procedure, run, decision, { byOwnJob: false }) : undefined
+  async #timerCommit(id: string, snapshot: RunSnapshot, now: number): Promise<FiredTimer | undefined> {
+    const before = decodeRun(id, snapshot)
+    if (!before) return undefined
+    const procedure = await this.#registry.compiled(before.procedure, before.version)
+    const decision = decide(procedure, before, { kind: 'timers_due' }, now)
+    if (decision.kind !== 'commit') return undefined
+    return { before, decision, block: encodeCommit(procedure, before, decision, { byOwnJob: false }) }
   }
+}
+
+/** What a passed deadline decided, on its way to its commit. */
+interface FiredTimer {
+  readonly before: RunRecord
+  readonly decision: CommitDecision
+  readonly block: CommitBlock
 }
 
 function refusal({ code, message, issues }: RefusedDecision): ProcessionError {

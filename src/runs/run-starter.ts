@@ -10,6 +10,7 @@ import { readHistory } from './history-reader.js'
 import type { Namespace, Shard } from './namespace.js'
 import type { Registry } from './registry.js'
 import { checkFork, type StartRequest } from './start-options.js'
+import type { Telemetry } from './telemetry.js'
 
 /** A run to be started, with everything that its commit needs. */
 interface PreparedStart {
@@ -29,10 +30,12 @@ const STARTS_PER_CALL = 50
 export class RunStarter {
   readonly #namespace: Namespace
   readonly #registry: Registry
+  readonly #telemetry: Telemetry
 
-  constructor(namespace: Namespace, registry: Registry) {
+  constructor(namespace: Namespace, registry: Registry, telemetry: Telemetry) {
     this.#namespace = namespace
     this.#registry = registry
+    this.#telemetry = telemetry
   }
 
   /** When this resolves, Redis holds the run. Throws `not_found`, `version_inactive`, `idempotency_conflict`, `context_invalid`. */
@@ -64,7 +67,7 @@ export class RunStarter {
     const calls = [...byShard].flatMap(([shard, all]) =>
       chunks(all, STARTS_PER_CALL).map(async (chunk) => {
         const replies = await shard.transitions.start(chunk.map(({ prepared }) => startArguments(prepared)))
-        for (const [i, { index, prepared }] of chunk.entries()) outcomes[index] = outcomeOf(prepared, replies[i]!)
+        for (const [i, { index, prepared }] of chunk.entries()) outcomes[index] = this.#outcomeOf(prepared, replies[i]!)
       }),
     )
     await Promise.all(calls)
@@ -99,7 +102,7 @@ export class RunStarter {
     const prepared = await this.#prepare(procedure, version, version, request, input)
     const { transitions } = this.#namespace.shardOf(request.id)
     const [reply] = await transitions.start([startArguments(prepared)])
-    const failure = outcomeOf(prepared, reply!)
+    const failure = this.#outcomeOf(prepared, reply!)
     if (failure) throw failure
     return request.id
   }
@@ -115,6 +118,18 @@ export class RunStarter {
       )
     const { state, context, event, procedure, version } = replay(items.filter((entry) => entry.seq <= (seq ?? last)))
     return { origin: { state, context, event, seq: seq ?? last }, procedure, version }
+  }
+
+  /** Why a run is not there as asked for; undefined when it is. */
+  #outcomeOf(prepared: PreparedStart, [code, stored, storedVersion, at]: StartReply): ProcessionError | undefined {
+    if (code === ALREADY_THERE) return conflictOf(prepared.asked, prepared.request, stored, storedVersion)
+    if (code === VERSION_INACTIVE)
+      return new ProcessionError(
+        'version_inactive',
+        `${prepared.name}@${prepared.version} is deactivated and starts no new runs; start another version or activate it`,
+      )
+    this.#telemetry.committed(undefined, prepared.decision, at)
+    return undefined
   }
 
   /** Why a request was not carried out; undefined when it had been before. */
@@ -141,15 +156,6 @@ function startInput({ id, context, drive, timeoutMs, delayMs, priority, tags }: 
 
 function startArguments({ name, version, request, block }: PreparedStart) {
   return { procedure: name, version, fingerprint: request.fingerprint, tags: request.tags, block }
-}
-
-function outcomeOf(prepared: PreparedStart, [code, stored, storedVersion]: StartReply): ProcessionError | undefined {
-  if (code === ALREADY_THERE) return conflictOf(prepared.asked, prepared.request, stored, storedVersion)
-  if (code !== VERSION_INACTIVE) return undefined
-  return new ProcessionError(
-    'version_inactive',
-    `${prepared.name}@${prepared.version} is deactivated and starts no new runs; start another version or activate it`,
-  )
 }
 
 /** An `idempotency_conflict` where a used id came with another input than it was first used with. */

@@ -3,7 +3,6 @@ import type { Redis, RedisOptions } from 'ioredis'
 import type { EventSent } from '../engine/decision.js'
 import type { RunStatus } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
-import { LIMITS } from '../kernel/limits.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
 import { asCallError } from '../redis/replies.js'
 import { assertSafeRedis } from '../redis/safety.js'
@@ -33,6 +32,7 @@ import { RunStarter } from './run-starter.js'
 import { type RunState, runState } from './run-state.js'
 import { checkStart, type ForkOptions, type StartOptions } from './start-options.js'
 import { type SubscribeOptions, subscribe } from './subscription.js'
+import { Telemetry, type TelemetryHook } from './telemetry.js'
 import { waitForRun } from './wait.js'
 
 /** How {@link ProceduralStore.connect} finds its Redis and namespace. */
@@ -47,6 +47,8 @@ export interface StoreOptions {
   readonly allowUnsafeRedis?: boolean
   /** Have BullMQ write its own event stream too, for tools that read QueueEvents. */
   readonly bullmqEvents?: boolean
+  /** Hears of what this store commits: see docs/telemetry.md. */
+  readonly telemetry?: TelemetryHook
 }
 
 export const DEFAULT_PREFIX = 'procession'
@@ -108,13 +110,14 @@ export class ProceduralStore {
   readonly #streams: readonly LiveStreamReader[]
   readonly #closed = new AbortController()
 
-  private constructor(connection: RedisConnection, namespace: Namespace) {
+  private constructor(connection: RedisConnection, namespace: Namespace, hook: TelemetryHook | undefined) {
     setMaxListeners(0, this.#closed.signal) // one for every wait
     this.#connection = connection
     this.#namespace = namespace
     this.#registry = new Registry(connection.client, namespace.keys, namespace.shards.length)
-    this.#mover = new RunMover(namespace, this.#registry)
-    this.#starter = new RunStarter(namespace, this.#registry)
+    const telemetry = new Telemetry(hook)
+    this.#mover = new RunMover(namespace, this.#registry, telemetry)
+    this.#starter = new RunStarter(namespace, this.#registry, telemetry)
     this.#streams = namespace.shards.map((shard) => new LiveStreamReader(connection.client, shard.keys))
   }
 
@@ -129,7 +132,7 @@ export class ProceduralStore {
         ...(options.shards !== undefined && { shards: options.shards }),
         bullmqEvents: options.bullmqEvents ?? false,
       })
-      return new ProceduralStore(connection, namespace)
+      return new ProceduralStore(connection, namespace, options.telemetry)
     } catch (error) {
       await connection.close()
       throw error

@@ -9,6 +9,7 @@ import type { Logger } from '../actions/action.js'
 import type { ActionRegistry } from '../actions/action-registry.js'
 import { type ActionFailure, type ActionOutcome, AttemptError, failureOf } from '../actions/outcome.js'
 import { decide } from '../engine/decide.js'
+import type { CommitDecision, RetryDecision } from '../engine/decision.js'
 import { stateOf } from '../engine/enter.js'
 import type { EntryDraft } from '../engine/history.js'
 import { parseJobId, type RunRecord } from '../engine/run.js'
@@ -20,7 +21,9 @@ import type { JobHandler, TransitionJob } from '../queue/transition-worker.js'
 import { encodeCommit, encodeNote, encodeRetry } from '../runs/commit-encoder.js'
 import type { Registry } from '../runs/registry.js'
 import { decodeRun } from '../runs/run-codec.js'
-import { type Attempt, RELEASED, runAttempt } from './attempt.js'
+import type { Telemetry } from '../runs/telemetry.js'
+import { type Attempt, RELEASED } from './attempt.js'
+import { observedAttempt } from './observed-attempt.js'
 import type { AbortReason, RunningJobs } from './running-jobs.js'
 
 /** Events of a worker, as its owner hears them; see {@link ProcedureWorker}. */
@@ -61,6 +64,8 @@ interface JobMemory {
   failure?: ActionFailure
   run?: RunRecord
   retryInMs?: number
+  /** What was last decided of its end, and on which state of the run. */
+  decided?: { readonly before: RunRecord; readonly decision: CommitDecision | RetryDecision }
 }
 
 export interface JobHandlerParts {
@@ -69,6 +74,7 @@ export interface JobHandlerParts {
   readonly running: RunningJobs<TransitionJob>
   readonly logger: Logger
   readonly observer: JobObserver
+  readonly telemetry: Telemetry
 }
 
 export class RunJobHandler implements JobHandler {
@@ -113,11 +119,12 @@ export class RunJobHandler implements JobHandler {
       const work = workOf(await this.#procedureOf(run), run)
       const { id: runId, procedure, version, revision } = run
       observer.started({ runId, procedure, version, state: work.state, revision, attempt: memory.attempt })
-      const outcome = await runAttempt({ run, ...work, number: memory.attempt, slot, registry: actions, logger })
+      const attempt: Attempt = { run, ...work, number: memory.attempt, slot, registry: actions, logger }
+      const outcome = await observedAttempt(attempt, this.#parts.telemetry)
       if (outcome !== RELEASED) memory.outcome = outcome
       return outcome
     } catch (thrown) {
-      throw new AttemptError(thrown)
+      throw thrown instanceof AttemptError ? thrown : new AttemptError(thrown)
     } finally {
       // A released slot stays until its outcome has been passed over.
       if (!slot.released) running.end(slot)
@@ -135,6 +142,7 @@ export class RunJobHandler implements JobHandler {
     const input = { kind: 'action_succeeded' as const, ...(outcome as ActionOutcome), attempt: memory.attempt, crashes }
     const decision = decide(procedure, run, input, 0)
     if (decision.kind !== 'commit') return this.stale(job, snapshot)
+    memory.decided = { before: run, decision }
     const block = encodeCommit(procedure, run, decision, { byOwnJob: true })
     const refused = decision.entries.find((entry) => entry.type === 'attempt_failed')?.error
     if (!refused) return { kind: 'completed', block }
@@ -148,6 +156,9 @@ export class RunJobHandler implements JobHandler {
     if (!run) return { kind: 'completed', keep: false }
     const procedure = await this.#procedureOf(run)
     const decision = decide(procedure, run, { kind: 'attempt_held' }, 0)
+    const memory = this.#memory(job)
+    if (decision.kind === 'commit') memory.decided = { before: run, decision }
+    else delete memory.decided
     if (decision.kind !== 'commit') return { kind: 'release' }
     return { kind: 'completed', keep: false, block: encodeCommit(procedure, run, decision, { byOwnJob: true }) }
   }
@@ -169,6 +180,7 @@ export class RunJobHandler implements JobHandler {
       crashes: job.stalledCounter,
     }
     const decision = decide(procedure, run, input, 0)
+    if (decision.kind === 'retry' || decision.kind === 'commit') memory.decided = { before: run, decision }
     if (decision.kind === 'retry') {
       memory.retryInMs = decision.delayMs
       return { kind: 'retry', delayMs: decision.delayMs, block: encodeRetry(run, decision) }
@@ -221,9 +233,10 @@ export class RunJobHandler implements JobHandler {
     return true
   }
 
-  committed(job: TransitionJob, end: JobEnd): void {
+  committed(job: TransitionJob, end: JobEnd, at: number): void {
     const memory = this.#memories.get(job)
-    const { observer } = this.#parts
+    const { observer, telemetry } = this.#parts
+    if (memory?.decided) telemetry.committed(memory.decided.before, memory.decided.decision, at)
     if (!memory?.run) {
       if (end.kind === 'completed')
         observer.discarded({ runId: parseJobId(job.id!)?.runId ?? '', jobId: job.id!, reason: 'stale' })

@@ -22,6 +22,7 @@ import { assertSafeRedis } from '../redis/safety.js'
 import { type Namespace, openNamespace, type Shard } from '../runs/namespace.js'
 import { Registry } from '../runs/registry.js'
 import { RunMover } from '../runs/run-mover.js'
+import { Telemetry } from '../runs/telemetry.js'
 import { RunJobHandler } from './job-handler.js'
 import { stderrLogger } from './logger.js'
 import { type AbortReason, RunningJobs } from './running-jobs.js'
@@ -145,12 +146,14 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     const { client } = namespace
     const shards = servedShards(namespace, this.#checked.shards)
     const registry = new Registry(client, namespace.keys, namespace.shards.length)
-    const mover = new RunMover(namespace, registry)
+    const telemetry = new Telemetry(this.#options.telemetry)
+    const mover = new RunMover(namespace, registry, telemetry)
     this.#handler = new RunJobHandler({
       registry,
       actions: this.#actions,
       running: this.#running,
       logger: this.#logger,
+      telemetry,
       observer: {
         started: (event) => this.#tell('active', event),
         completed: (event) => this.#tell('completed', event),

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { ActionModules, Logger } from '../actions/action.js'
 import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
+import type { TelemetryHook } from '../runs/telemetry.js'
 
 /** How a {@link ProcedureWorker} works. */
 export interface ProcedureWorkerOptions {
@@ -30,6 +31,8 @@ export interface ProcedureWorkerOptions {
   readonly bullmqEvents?: boolean
   /** Where `log` actions and `info.log` write; JSON lines on stderr by default. */
   readonly logger?: Logger
+  /** Hears of what this worker does and commits: see docs/telemetry.md. */
+  readonly telemetry?: TelemetryHook
   /** Shown in Bull Board and CLIENT LIST; host and process id by default. */
   readonly name?: string
 }
@@ -61,7 +64,8 @@ export function checkWorkerOptions(options: ProcedureWorkerOptions): CheckedWork
       'invalid_argument',
       'a worker needs a connection: a redis:// URL, ioredis options or an ioredis instance',
     )
-  const { connection: _c, prefix: _p, actions: _a, allowUnsafeRedis: _u, logger: _l, name: _n, ...numbers } = options
+  const { connection: _c, prefix: _p, actions: _a, allowUnsafeRedis: _u, logger: _l, telemetry: _t, ...named } = options
+  const { name: _n, ...numbers } = named
   const parsed = schema.safeParse(numbers)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!

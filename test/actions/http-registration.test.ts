@@ -80,7 +80,7 @@ describe('the url of an http action', () => {
     ['https://example.com/{{  }}', /names no field/],
     ['https://example.com/{{{id}}}', /has a brace/],
     ['https://example.com/{{a}b}}', /has a brace/],
-    ['https://example.com/{{run.key}}', /id, state, revision, attempt, idempotency_key.*\{\{context\.run\.key\}\}/],
+    ['https://example.com/{{run.key}}', /id, state, revision, attempt, idempotency_key,.*\{\{context\.run\.key\}\}/],
     ['https://example.com/{{event.x}}', /\{\{event\.payload\.…\}\}/],
     ['https://example.com/{{event.payloads}}', /\{\{event\.payload\.…\}\}/],
     ['https://example.com/{{error.code}}', /does not see the error.*\{\{context\.error\.code\}\}/],

@@ -26,7 +26,10 @@ interface Call {
 }
 
 /** Does one attempt of an action on the server, whose path `url` is. */
-function call(action: { url?: string }, { context = {}, signal, heartbeat = () => {} }: Call = {}) {
+function call(
+  action: { readonly url?: string; readonly [key: string]: unknown },
+  { context = {}, signal, heartbeat = () => {} }: Call = {},
+) {
   const info: ActionInfo = {
     runId: 'r1',
     state: 'pay',
@@ -42,7 +45,7 @@ function call(action: { url?: string }, { context = {}, signal, heartbeat = () =
 }
 
 /** The failure of an attempt, as the engine takes it. */
-async function failureAt(action: object, options: Call = {}) {
+async function failureAt(action: Parameters<typeof call>[0], options: Call = {}) {
   try {
     await call(action, options)
   } catch (error) {
@@ -59,7 +62,7 @@ const answerWith =
 /** The body that `result_key` keeps of this answer. */
 async function keptBody(headers: Record<string, string>, body: string | Buffer) {
   server.answer = answerWith(200, headers, body)
-  const { answer } = (await call({ result_key: 'answer' } as object)) as { answer: JsonObject }
+  const { answer } = (await call({ result_key: 'answer' })) as { answer: JsonObject }
   return answer.body
 }
 
@@ -100,18 +103,18 @@ describe('a request', () => {
           host: server.origin.slice('http://'.length),
           'x-token': 'Bearer é',
           'content-type': 'application/json',
-          'content-length': '40',
+          'content-length': '38',
           'idempotency-key': 'r1.3',
           'user-agent': 'procession',
         }),
-        body: '{"amount":12.5,"note":"for Ada & Bob"}'.padEnd(40).trim(),
+        body: '{"amount":12.5,"note":"for Ada & Bob"}',
       },
     ])
   })
 
   test('without a body has none, and with text has text', async () => {
-    await call({ method: 'POST' } as object)
-    await call({ method: 'PUT', body: 'naïve {{x}}' } as object, { context: { x: 1 } })
+    await call({ method: 'POST' })
+    await call({ method: 'PUT', body: 'naïve {{x}}' }, { context: { x: 1 } })
     expect(server.requests.map(({ headers, body }) => [headers['content-type'], body])).toStrictEqual([
       [undefined, ''],
       ['text/plain; charset=utf-8', 'naïve 1'],
@@ -148,7 +151,7 @@ describe('a successful answer', () => {
   test('is kept under result_key with its status, headers and body, and no cookies', async () => {
     const headers = { 'Content-Type': 'application/json', 'X-Many': ['a', 'b'], 'Set-Cookie': ['s=1', 't=2'] }
     server.answer = answerWith(201, headers, '{"id":7,"__proto__":{"x":[]}}')
-    const result = await call({ result_key: 'order' } as object)
+    const result = await call({ result_key: 'order' })
     expect(JSON.stringify(result)).toContain('"body":{"id":7,"__proto__":{"x":[]}}')
     const { order } = result as { order: { status: number; headers: Record<string, string> } }
     expect(order.status).toBe(201)
@@ -191,9 +194,9 @@ describe('a successful answer', () => {
 
   test('to HEAD, or 204, has the body null', async () => {
     server.answer = answerWith(200, { 'content-type': 'application/json', 'content-length': '500' })
-    expect(await call({ method: 'HEAD', result_key: 'a' } as object)).toMatchObject({ a: { status: 200, body: null } })
+    expect(await call({ method: 'HEAD', result_key: 'a' })).toMatchObject({ a: { status: 200, body: null } })
     server.answer = answerWith(204)
-    expect(await call({ result_key: 'a' } as object)).toMatchObject({ a: { status: 204, body: null } })
+    expect(await call({ result_key: 'a' })).toMatchObject({ a: { status: 204, body: null } })
   })
 
   test.each<[string, Record<string, string>, string | Buffer, RegExp]>([
@@ -213,7 +216,7 @@ describe('a successful answer', () => {
   test('may nest as deep as a context takes it', async () => {
     const deep = '['.repeat(LIMITS.jsonDepth - 2) + ']'.repeat(LIMITS.jsonDepth - 2)
     server.answer = answerWith(200, { 'content-type': 'application/json' }, deep)
-    expect(outcomeOf(await call({ result_key: 'a' } as object)).event).toBe('success')
+    expect(outcomeOf(await call({ result_key: 'a' })).event).toBe('success')
   })
 
   test('may be as long as the bound and no longer', async () => {
@@ -316,10 +319,10 @@ describe('another answer', () => {
 })
 
 describe('without a whole answer', () => {
-  const reach = async (origin: string, more: object = {}) => {
+  const reach = async (url: string) => {
     const info = { runId: 'r', state: 's', event: { name: 'e' }, attempt: 1, revision: 1, idempotencyKey: 'r.1' }
     const { signal } = new AbortController()
-    const action = httpAction({ url: origin, ...more })
+    const action = httpAction({ url })
     return failureOf(await http(action, {}, { ...info, signal, log: silent, heartbeat() {} }).catch((error) => error))
   }
 
@@ -330,7 +333,6 @@ describe('without a whole answer', () => {
       message: `GET http://127.0.0.1:${port}/{{'x'}}: connect ECONNREFUSED 127.0.0.1:${port}`,
       nonRetryable: false,
     })
-    expect(await reach('http://nowhere.invalid/')).toMatchObject({ code: 'http_unreachable', nonRetryable: false })
   })
 
   test('because the connection broke before or within it', async () => {
@@ -368,7 +370,7 @@ describe('a signal that fires', () => {
     const arrived = new Promise<ServerResponse>((resolve) => {
       server.answer = resolve
     })
-    const attempt = call({ method: 'POST', body: {} } as object, { signal: controller.signal })
+    const attempt = call({ method: 'POST', body: {} }, { signal: controller.signal })
     const response = await arrived
     const closed = once(response, 'close')
     controller.abort(reason)
@@ -384,7 +386,7 @@ describe('a signal that fires', () => {
       // The first is for the headers, the second for the first piece of the body.
       if (++beats === 2) controller.abort(reason)
     }
-    await expect(call({ result_key: 'a' } as object, { signal: controller.signal, heartbeat })).rejects.toBe(reason)
+    await expect(call({ result_key: 'a' }, { signal: controller.signal, heartbeat })).rejects.toBe(reason)
     await closed
   })
 })
@@ -395,6 +397,6 @@ test('the heartbeat is that of the answer', async () => {
     const next = (left: number) => void (left > 0 ? response.write('x', () => next(left - 1)) : response.end())
     next(3)
   }
-  await call({ result_key: 'a' } as object, { heartbeat: () => void beats++ })
+  await call({ result_key: 'a' }, { heartbeat: () => void beats++ })
   expect(beats).toBeGreaterThanOrEqual(2)
 })

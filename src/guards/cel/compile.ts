@@ -1,58 +1,37 @@
-import type { GuardScope } from '../field-path.js'
+import type { Condition, Evaluate, Words } from './frame.js'
 import { FUNCTIONS } from './functions.js'
 import type { CelNode } from './language.js'
-import { compileMacro } from './macros.js'
+import { collected, existsOne, type Loop, quantified } from './macros.js'
 import type { Meter } from './meter.js'
 import { indexed, negative, OPERATORS } from './operators.js'
-import { macroOf } from './tree.js'
-import { type CelMap, type CelValue, entryOf, Failure, isMap, kindOf } from './value.js'
-
-/** What one evaluation works on. No two macros are ever inside each other, so there is at most one item. */
-export interface Frame {
-  readonly scope: GuardScope
-  readonly meter: Meter
-  /** The item that a macro is at. */
-  item: CelValue
-}
-
-/** A part of an expression, ready to be evaluated. Throws only `StepsUsedUp`. */
-export type Evaluate = (frame: Frame) => CelValue | Failure
-
-const NOTHING: CelMap = {}
-
-/** The declared variables. An event or error that there is none of is a map without entries. */
-const VARIABLES: Readonly<Record<string, (scope: GuardScope) => CelValue>> = {
-  context: ({ context }) => context,
-  event: ({ event }) => (event === undefined ? NOTHING : picked(event as CelMap, ['name', 'payload'])),
-  error: ({ error }) =>
-    error === undefined ? NOTHING : picked(error as unknown as CelMap, ['code', 'message', 'state', 'attempt']),
-}
-
-/** The declared fields alone: an expression must not come to depend on what else the engine keeps in such an object. */
-function picked(source: CelMap, fields: readonly string[]): CelMap {
-  const found: Record<string, CelValue> = {}
-  for (const field of fields) {
-    const value = entryOf(source, field)
-    if (value !== undefined) found[field] = value
-  }
-  return found
-}
+import { type Macro, macroOf, nodesIn } from './tree.js'
+import { type CelValue, entryOf, Failure, isMap, kindOf } from './value.js'
+import { VARIABLES } from './variables.js'
 
 /**
- * Turns a checked expression into a function. What is refused at registration must not be in it.
- * `variable` is the name of the item, inside a macro.
+ * Turns an expression into a function that decides it. Nothing in it may be of what registration refuses; it throws
+ * when there is. `item` is the name of the macro's item, inside a macro.
  */
-export function compile(node: CelNode, variable?: string): Evaluate {
-  const inner = (child: CelNode) => compile(child, variable)
+export function compileCondition(node: CelNode, item?: string): Condition {
+  const evaluate = compile(node, item)
+  const words = wordsOf(node)
+  return (frame) => {
+    const value = evaluate(frame)
+    if (typeof value === 'boolean' || value instanceof Failure) return value
+    return new Failure(`${words()} is ${kindOf(value)}, not true or false`)
+  }
+}
+
+function compile(node: CelNode, item?: string): Evaluate {
+  const inner = (child: CelNode) => compile(child, item)
+  const test = (child: CelNode) => compileCondition(child, item)
   switch (node.op) {
-    case 'value': {
-      const value = node.args as CelValue
-      return () => value
-    }
+    case 'value':
+      return always(node.args as CelValue)
     case 'id':
-      return compileVariable(node.args, variable)
+      return node.args === item ? (frame) => frame.item : compileVariable(node.args)
     case '.':
-      return compileField(inner(node.args[0]), node.args[1], wordsOf(node), wordsOf(node.args[0]))
+      return compileField(node, inner(node.args[0]))
     case '[]':
       return strict(node, node.args.map(inner), ([whole, at]) => indexed(whole!, at!))
     case 'list':
@@ -60,56 +39,54 @@ export function compile(node: CelNode, variable?: string): Evaluate {
     case 'map':
       return compileMap(node, inner)
     case '&&':
-      return decidedBy(false, condition(node.args[0], variable), condition(node.args[1], variable))
+      return decidedBy(false, test(node.args[0]), test(node.args[1]))
     case '||':
-      return decidedBy(true, condition(node.args[0], variable), condition(node.args[1], variable))
+      return decidedBy(true, test(node.args[0]), test(node.args[1]))
     case '?:':
-      return choice(condition(node.args[0], variable), inner(node.args[1]), inner(node.args[2]))
+      return choice(test(node.args[0]), inner(node.args[1]), inner(node.args[2]))
     case '!_':
-      return negated(condition(node.args, variable))
+      return negated(test(node.args))
     case '-_':
       return strict(node, [inner(node.args)], ([value]) => negative(value!))
     case 'call':
     case 'rcall':
-      return compileCall(node, variable)
+      return compileCall(node, item)
+    case '.?':
+    case '[?]':
+      throw new Error('optional values are switched off')
     default:
-      return compileOperator(node as CelNode & { op: '+' }, inner)
-  }
-}
-
-/** An expression that must be true or false where it stands. */
-export function condition(node: CelNode, variable?: string): (frame: Frame) => boolean | Failure {
-  const evaluate = compile(node, variable)
-  const words = wordsOf(node)
-  return (frame) => {
-    const value = evaluate(frame)
-    if (typeof value === 'boolean' || value instanceof Failure) return value
-    return new Failure(`${words} is ${kindOf(value)}, not true or false`)
+      return compileOperator(node.op, wordsOf(node), inner(node.args[0]), inner(node.args[1]))
   }
 }
 
 const MAX_WORDS = 60
 
-/** The text of a part, on one line and short enough for a sentence. */
-function wordsOf({ input, start, end }: CelNode): string {
-  const text = input.slice(start, end).replace(/\s+/g, ' ')
-  return text.length > MAX_WORDS ? `${text.slice(0, MAX_WORDS - 1)}…` : text
+/** The text of a part, for a failure: on one line, short, and only worked out when there is one. Keeps no node alive. */
+function wordsOf({ input, start, end }: CelNode): Words {
+  return () => {
+    const text = input.slice(start, end).replace(/\s+/g, ' ')
+    return text.length > MAX_WORDS ? `${text.slice(0, MAX_WORDS - 1)}…` : text
+  }
 }
 
-function compileVariable(name: string, variable: string | undefined): Evaluate {
-  if (name === variable) return ({ item }) => item
+function always(value: CelValue): Evaluate {
+  return () => value
+}
+
+function compileVariable(name: string): Evaluate {
   const read = VARIABLES[name]
-  if (read === undefined) throw new Error(`no variable ${name}`)
+  if (read === undefined) throw new Error(`there is no variable ${name}`)
   return ({ scope }) => read(scope)
 }
 
-function compileField(of: Evaluate, name: string, words: string, wordsOfMap: string): Evaluate {
+function compileField(node: CelNode & { op: '.' }, of: Evaluate): Evaluate {
+  const [words, wordsOfMap, name] = [wordsOf(node), wordsOf(node.args[0]), node.args[1]]
   return (frame) => {
     const map = of(frame)
     if (map instanceof Failure) return map
-    if (!isMap(map)) return new Failure(`${wordsOfMap} is ${kindOf(map)} and has no field ${name}`)
+    if (!isMap(map)) return new Failure(`${wordsOfMap()} is ${kindOf(map)} and has no field ${name}`)
     const value = entryOf(map, name)
-    return value === undefined ? new Failure(`${words} is missing`) : value
+    return value === undefined ? new Failure(`${words()} is missing`) : value
   }
 }
 
@@ -127,47 +104,39 @@ function strict(
       if (value instanceof Failure) return value
       values.push(value)
     }
-    const result = compute(values, frame.meter)
-    return result instanceof Failure ? new Failure(`${result.reason}, in ${words}`) : result
+    return placed(compute(values, frame.meter), words)
   }
 }
 
 /** `strict` for two parts, without a list of them: most of what guards do. */
-function compileOperator(node: CelNode & { op: '+' }, inner: (child: CelNode) => Evaluate): Evaluate {
-  const operator = OPERATORS[node.op]
-  if (operator === undefined) throw new Error(`no operator ${node.op}`)
-  const [left, right] = [inner(node.args[0]), inner(node.args[1])]
-  const words = wordsOf(node)
+function compileOperator(name: string, words: Words, left: Evaluate, right: Evaluate): Evaluate {
+  const operator = OPERATORS[name]
+  if (operator === undefined) throw new Error(`there is no operator ${name}`)
   return (frame) => {
     const a = left(frame)
     if (a instanceof Failure) return a
     const b = right(frame)
     if (b instanceof Failure) return b
-    const result = operator(a, b, frame.meter)
-    return result instanceof Failure ? new Failure(`${result.reason}, in ${words}`) : result
+    return placed(operator(a, b, frame.meter), words)
   }
 }
 
+const placed = (result: CelValue | Failure, words: Words) =>
+  result instanceof Failure ? new Failure(`${result.reason}, in ${words()}`) : result
+
 function compileMap(node: CelNode & { op: 'map' }, inner: (child: CelNode) => Evaluate): Evaluate {
   const keys = node.args.map(([key]) => String(key.args))
-  return strict(
-    node,
-    node.args.map(([, value]) => inner(value)),
-    (values) => {
-      // Without a prototype: `__proto__` is a key like any other.
-      const map: Record<string, CelValue> = Object.create(null)
-      for (const [index, key] of keys.entries()) map[key] = values[index]!
-      return map
-    },
-  )
+  const values = node.args.map(([, value]) => inner(value))
+  return strict(node, values, (found) => {
+    // Without a prototype `__proto__` is a key like any other.
+    const map: Record<string, CelValue> = Object.create(null)
+    for (const [index, key] of keys.entries()) map[key] = found[index]!
+    return map
+  })
 }
 
 /** `&&` and `||`: whichever side gives `decisive` settles it, even when the other one fails. */
-function decidedBy(
-  decisive: boolean,
-  left: (frame: Frame) => boolean | Failure,
-  right: (frame: Frame) => boolean | Failure,
-): Evaluate {
+function decidedBy(decisive: boolean, left: Condition, right: Condition): Evaluate {
   return (frame) => {
     const a = left(frame)
     if (a === decisive) return a
@@ -176,7 +145,7 @@ function decidedBy(
   }
 }
 
-function choice(test: (frame: Frame) => boolean | Failure, yes: Evaluate, no: Evaluate): Evaluate {
+function choice(test: Condition, yes: Evaluate, no: Evaluate): Evaluate {
   return (frame) => {
     const chosen = test(frame)
     if (chosen instanceof Failure) return chosen
@@ -184,34 +153,31 @@ function choice(test: (frame: Frame) => boolean | Failure, yes: Evaluate, no: Ev
   }
 }
 
-function negated(test: (frame: Frame) => boolean | Failure): Evaluate {
+function negated(test: Condition): Evaluate {
   return (frame) => {
     const value = test(frame)
     return value instanceof Failure ? value : !value
   }
 }
 
-function compileCall(node: CelNode & { op: 'call' | 'rcall' }, variable: string | undefined): Evaluate {
+function compileCall(node: CelNode & { op: 'call' | 'rcall' }, item: string | undefined): Evaluate {
   const macro = macroOf(node)
-  if (macro) return compileMacro(macro, compile(macro.range, variable), condition)
-  const isMethod = node.op === 'rcall'
-  const args = isMethod ? [node.args[1], ...node.args[2]] : node.args[1]
-  if (!isMethod && node.args[0] === 'has') return compileHas(args[0]!, variable)
-  const compute = FUNCTIONS[isMethod ? `.${node.args[0]}` : node.args[0]]
-  if (compute === undefined) throw new Error(`no function ${node.args[0]}`)
-  return strict(
-    node,
-    args.map((arg) => compile(arg, variable)),
-    compute,
-  )
+  if (macro) return compileMacro(macro, compile(macro.range, item))
+  if (node.op === 'call' && node.args[0] === 'has') return compileHas(node.args[1][0]!, item)
+  const name = node.op === 'rcall' ? `.${node.args[0]}` : node.args[0]
+  const args = node.op === 'rcall' ? [node.args[1], ...node.args[2]] : node.args[1]
+  const compute = FUNCTIONS[name]
+  if (compute === undefined) throw new Error(`there is no function ${name}`)
+  const compiled = args.map((arg) => compile(arg, item))
+  return strict(node, compiled, compute)
 }
 
 /** `has(a.b.c)`: whether there is such a field, be it null. It never fails: what lies behind a missing field is missing. */
-function compileHas(path: CelNode, variable: string | undefined): Evaluate {
+function compileHas(path: CelNode, item: string | undefined): Evaluate {
   const fields: string[] = []
   let node = path
   for (; node.op === '.'; node = node.args[0]) fields.unshift(node.args[1])
-  const root = compile(node, variable)
+  const root = compile(node, item)
   return (frame) => {
     let value: CelValue | Failure | undefined = root(frame)
     for (const field of fields) {
@@ -219,5 +185,25 @@ function compileHas(path: CelNode, variable: string | undefined): Evaluate {
       value = entryOf(value, field)
     }
     return value !== undefined
+  }
+}
+
+function compileMacro({ name, range, variable, bodies }: Macro, items: Evaluate): Evaluate {
+  const cost = bodies.reduce((sum, body) => sum + nodesIn(body), 0)
+  const loop: Loop = { range: items, words: wordsOf(range), cost }
+  const [first, last] = [bodies[0]!, bodies.at(-1)!]
+  switch (name) {
+    case 'all':
+      return quantified(loop, compileCondition(first, variable), false)
+    case 'exists':
+      return quantified(loop, compileCondition(first, variable), true)
+    case 'exists_one':
+      return existsOne(loop, compileCondition(first, variable))
+    case 'filter':
+      return collected(loop, compileCondition(first, variable), (frame) => frame.item)
+    case 'map':
+      return collected(loop, first === last ? undefined : compileCondition(first, variable), compile(last, variable))
+    default:
+      throw new Error(`there is no macro ${name}`)
   }
 }

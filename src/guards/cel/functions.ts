@@ -48,10 +48,7 @@ const notText = (...args: CelValue[]) =>
 function sizeOf(value: CelValue, meter: Meter): CelValue | Failure {
   if (typeof value === 'string') return BigInt(codePointsIn(value, meter))
   if (isList(value)) return BigInt(value.length)
-  if (!isMap(value)) return new Failure(`${kindOf(value)} has no size`)
-  const { length } = Object.keys(value)
-  meter.charge(length)
-  return BigInt(length)
+  return isMap(value) ? BigInt(meter.keysOf(value).length) : new Failure(`${kindOf(value)} has no size`)
 }
 
 function toBool(value: CelValue): boolean | Failure {

@@ -1,5 +1,6 @@
 import { type ASTNode, Environment, ParseError, type TypeCheckResult } from '@marcbachmann/cel-js'
 import { LIMITS } from '../../kernel/limits.js'
+import { FIELDS } from './variables.js'
 
 /*
  * The one file that imports the library: its parser, its limits and its type checker. It evaluates nothing.
@@ -52,11 +53,11 @@ function newEnvironment(): Environment {
       maxCallArguments: 4,
     },
   })
-  made.registerType('event', { fields: { name: 'string', payload: 'dyn' } })
-  made.registerType('error', { fields: { code: 'string', message: 'string', state: 'string', attempt: 'dyn' } })
   made.registerVariable('context', 'map<string, dyn>')
-  made.registerVariable('event', 'event')
-  made.registerVariable('error', 'error')
+  for (const [name, fields] of Object.entries(FIELDS)) {
+    made.registerType(name, { fields })
+    made.registerVariable(name, name)
+  }
   const undecided = () => Number.NaN
   for (const operator of ['+', '-', '*', '/', '%']) {
     made.registerOperator(`int ${operator} double: double`, undecided)
@@ -114,7 +115,9 @@ function misplaced(text: string, start: number, found: string): ExpressionFault 
 
 function limitFault(summary: string): ExpressionFault {
   if (summary.includes('maxAstNodes')) {
-    return overLimit(`a CEL expression of at most ${LIMITS.expressionNodes} parts; divide it with {all: […]} or {any: […]}`)
+    return overLimit(
+      `a CEL expression of at most ${LIMITS.expressionNodes} parts; divide it with {all: […]} or {any: […]}`,
+    )
   }
   if (summary.includes('maxDepth')) return overLimit(`a CEL expression nested at most ${LIMITS.expressionDepth} deep`)
   if (summary.includes('maxCallArguments')) return badExpression('no function takes that many arguments')
@@ -129,6 +132,8 @@ function typeFault({ valid, type, error }: TypeCheckResult, text: string): Expre
   const start = error?.range?.start ?? 0
   const where = `'${oneLine(text.slice(start, error?.range?.end))}' at ${characterAt(start)}`
   const summary = oneLine(error?.summary ?? 'it cannot be evaluated')
+  const [, call] = /^found no matching overload for '(.*)'$/.exec(summary) ?? []
+  if (call !== undefined) return badExpression(`${where}: there is no function ${call}`)
   if (error?.code !== 'no_such_overload') return badExpression(`${where}: ${lowerFirst(summary)}`)
   const operands = summary.replace(/^no such overload: /, '')
   const advice = /\b(event|error)\b/.test(operands) ? '; ask for a field, as in has(error.code)' : ''

@@ -3,6 +3,9 @@ import { LIMITS } from '../../kernel/limits.js'
 /** UTF-16 units of text that are looked at or written for one step. */
 const UNITS_PER_STEP = 32
 
+/** Steps for one key of a map whose keys are listed: that makes a list of them first. */
+const STEPS_PER_KEY = 4
+
 /** Thrown where an expression has used up its steps; no operator may go on after it, so it is no `Failure`. */
 export class StepsUsedUp extends Error {
   constructor() {
@@ -27,6 +30,13 @@ export class Meter {
   charge(steps: number): void {
     this.#left -= steps
     if (this.#left < 0) throw new StepsUsedUp()
+  }
+
+  /** The keys of a map, paid for. Throws `StepsUsedUp`. */
+  keysOf(map: object): string[] {
+    const keys = Object.keys(map)
+    this.charge(STEPS_PER_KEY * keys.length)
+    return keys
   }
 
   /** Takes the steps for text of `units` UTF-16 units. Throws `StepsUsedUp`. */

@@ -23,8 +23,9 @@ export function asDouble(value: number): number | Failure {
  */
 export function isEqual(left: CelValue, right: CelValue, meter: Meter): boolean {
   meter.charge(1)
-  // For an int and a double, === is never true; the orderings compare the two exactly.
-  if (isNumber(left)) return isNumber(right) && left <= right && left >= right
+  if (left === right && typeof left !== 'string') return true
+  // An int and a double are never the same; the orderings compare them exactly.
+  if (isNumber(left)) return isNumber(right) && typeof left !== typeof right && left <= right && left >= right
   if (typeof left === 'string') {
     if (typeof right !== 'string' || left.length !== right.length) return false
     meter.chargeText(left.length)
@@ -35,9 +36,8 @@ export function isEqual(left: CelValue, right: CelValue, meter: Meter): boolean 
     return left.every((item, index) => isEqual(item, right[index]!, meter))
   }
   if (!isMap(left) || !isMap(right)) return left === right
-  const keys = Object.keys(left)
-  meter.charge(keys.length)
-  if (keys.length !== Object.keys(right).length) return false
+  const keys = meter.keysOf(left)
+  if (keys.length !== meter.keysOf(right).length) return false
   return keys.every((key) => Object.hasOwn(right, key) && isEqual(left[key]!, right[key]!, meter))
 }
 

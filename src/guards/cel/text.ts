@@ -17,12 +17,20 @@ export const FROM_TEXT = {
 
 const SURROGATE = /[\ud800-\udfff]/
 
+/** How much more a text costs that is walked through unit by unit. */
+const WALKED = 4
+
+/** Whether the unit at `index` begins a code point of two units. */
+const isPair = (text: string, index: number): boolean =>
+  (text.charCodeAt(index) & 0xfc00) === 0xd800 && (text.charCodeAt(index + 1) & 0xfc00) === 0xdc00
+
 /** How many code points a text has. */
 export function codePointsIn(text: string, meter: Meter): number {
   meter.chargeText(text.length)
-  if (!SURROGATE.test(text)) return text.length
-  let points = 0
-  for (const _point of text) points++
+  let points = text.length
+  if (!SURROGATE.test(text)) return points
+  meter.chargeText(WALKED * text.length)
+  for (let index = 0; index < text.length - 1; index++) if (isPair(text, index)) points--
   return points
 }
 
@@ -39,10 +47,11 @@ export function unitAt(text: string, point: CelValue, meter: Meter): number | Fa
   meter.chargeText(text.length)
   if (!Number.isInteger(wanted) || wanted < 0 || wanted > text.length) return outside
   if (!SURROGATE.test(text)) return wanted
+  meter.chargeText(WALKED * text.length)
   let unit = 0
   for (let points = 0; points < wanted; points++) {
     if (unit >= text.length) return outside
-    unit += text.codePointAt(unit)! > 0xffff ? 2 : 1
+    unit += isPair(text, unit) ? 2 : 1
   }
   return unit
 }

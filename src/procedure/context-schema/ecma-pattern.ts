@@ -204,7 +204,7 @@ class PatternReader {
 
   /** What follows a backslash, here and in a class. */
   #escape(): ClassMember {
-    const escaped = this.#match(/[^]/uy)
+    const escaped = this.#match(/./suy)
     if (escaped === undefined) return this.#failMember('a backslash at its end')
     const many = CLASS_ESCAPES.get(escaped)
     if (many !== undefined) return many
@@ -231,7 +231,9 @@ class PatternReader {
 
   /** What follows `\p` or `\P`. */
   #property(letter: 'p' | 'P'): ClassMember {
-    const [key, value] = this.#match(/\{[\w=]+\}/y)?.slice(1, -1).split('=') ?? ['']
+    const [key, value] = this.#match(/\{[\w=]+\}/y)
+      ?.slice(1, -1)
+      .split('=') ?? ['']
     const ranges = key === 'Any' ? EVERYTHING : key === 'ASCII' ? ASCII : undefined
     if (ranges && value === undefined) return insideOf(letter === 'p' ? ranges : othersThan(ranges))
     const name =

@@ -3,7 +3,7 @@
   ARGV[1]  P, the key prefix of the shard's BullMQ queue
   ARGV[2]  T, the shard's tag and a colon
   ARGV[3…] per run: procedure name, version, input fingerprint, number of tags, the tags, then its first commit block
-  Returns  per run { code, fingerprint, version }: 1 begun; 0 the id is taken, by a run with this fingerprint and
+  Returns  per run { code, fingerprint, version, NOW }: 1 begun; 0 the id is taken, by a run with this fingerprint and
            version; -13 the version is deactivated. A run that is not begun leaves every key as it was.
   Cost     O(1) a run, 12 to 40 Redis commands.
   Crash    none or all of it, for every run of the call. ]]
@@ -23,19 +23,19 @@ while i <= #ARGV do
   local key = T .. 'run:' .. c.id
   if RC('EXISTS', key) == 1 then
     local was = RC('HMGET', key, 'input', 'ver')
-    replies[#replies + 1] = { 0, was[1] or '', was[2] or '' }
+    replies[#replies + 1] = { 0, was[1] or '', was[2] or '', NOW }
   elseif RC('SISMEMBER', T .. 'inactive', name .. '@' .. version) == 1 then
-    replies[#replies + 1] = { -13, '', '' }
+    replies[#replies + 1] = { -13, '', '', NOW }
   else
     local set = c.set
-    for _, pair in ipairs({ { 'v', RUN_FORMAT }, { 'proc', name }, { 'ver', version }, { 't0', NOW_S }, { 'te', NOW_S }, { 'input', fingerprint } }) do
+    for _, pair in ipairs({ { 'v', RUN_FORMAT }, { 'proc', name }, { 'ver', version }, { 't0', NOW_S }, { 'te', NOW_S }, { 'rev', '0' }, { 'input', fingerprint } }) do
       set[#set + 1] = pair[1] set[#set + 1] = pair[2]
     end
     local run = { rev = '0', seq = '0', t0 = NOW_S, timers = {}, left = {}, proc = name, ver = version }
     write_commit(c, run)
     RC('ZADD', T .. 'runs:procedure:' .. name, NOW_S, c.id)
     for _, tag in ipairs(tags) do RC('ZADD', T .. 'runs:tag:' .. tag, NOW_S, c.id) end
-    replies[#replies + 1] = { 1, fingerprint, version }
+    replies[#replies + 1] = { 1, fingerprint, version, NOW }
   end
 end
 return replies

@@ -2,20 +2,26 @@ import { readField } from '../../../guards/field-path.js'
 import { NonRetryableError } from '../../../kernel/errors.js'
 import { isJsonObject, type Json, type JsonObject } from '../../../kernel/json.js'
 import { formatPath, type Path } from '../../../procedure/fault-list.js'
-import { parseTemplate, type RUN_FIELDS, type TemplatePart } from '../../../procedure/template.js'
+import { parseTemplate, type TemplatePart } from '../../../procedure/template.js'
 import type { ActionInfo } from '../../action.js'
 
 /** What a template can see; see `procedure/template.ts` for the words. */
 export interface TemplateScope {
   readonly context: JsonObject
   readonly event: ActionInfo['event']
-  readonly run: Readonly<Record<(typeof RUN_FIELDS)[number], string | number>>
+  readonly run: JsonObject & { readonly idempotency_key: string }
 }
 
 /** The scope of one attempt. */
 export function templateScope(context: JsonObject, info: ActionInfo): TemplateScope {
-  const { runId: id, state, revision, attempt, idempotencyKey: idempotency_key, event } = info
-  return { context, event, run: { id, state, revision, attempt, idempotency_key } }
+  const { runId: id, state, revision, attempt, idempotencyKey: idempotency_key, compensates: undone } = info
+  const compensates = undone && {
+    state: undone.state,
+    revision: undone.revision,
+    idempotency_key: undone.idempotencyKey,
+  }
+  const run = { id, state, revision, attempt, idempotency_key, ...(compensates && { compensates }) }
+  return { context, event: info.event, run }
 }
 
 /**

@@ -24,8 +24,7 @@ export function requestOf(action: HttpAction, scope: TemplateScope): HttpRequest
   const content = action.body === undefined ? undefined : renderBody(action.body, scope)
   const defaults = new Map([['user-agent', 'procession']])
   // The same for every attempt of one visit, so that a service can tell a repetition from another request.
-  if (action.method !== 'GET' && action.method !== 'HEAD')
-    defaults.set('idempotency-key', String(scope.run.idempotency_key))
+  if (action.method !== 'GET' && action.method !== 'HEAD') defaults.set('idempotency-key', scope.run.idempotency_key)
   if (content) defaults.set('content-type', content.type)
   for (const [name] of given) defaults.delete(name)
   return { url, headers: [...defaults, ...given], ...(content && { body: content.text }) }
