@@ -1,8 +1,8 @@
 import { isJsonObject, type JsonObject } from '../kernel/json.js'
 import type { Path } from './fault-list.js'
 
-/** The kinds of objects in a procedure document; a guard that is a string is no object, and no place. */
-export type PlaceKind = 'procedure' | 'definition' | 'state' | 'transition' | 'action' | 'guard'
+/** The kinds of objects in a procedure document whose keys are looked at one by one. */
+export type PlaceKind = 'procedure' | 'definition' | 'state' | 'transition' | 'action'
 
 /** One object of a document and where it stands. */
 export interface Place {
@@ -42,19 +42,6 @@ function* statePlaces(state: unknown, path: Path): Generator<Place> {
   if (!Array.isArray(transitions)) return
   for (const [index, transition] of transitions.entries()) {
     if (!isJsonObject(transition)) continue
-    const here = [...path, 'transitions', index]
-    yield { kind: 'transition', path: here, value: transition }
-    yield* guardPlaces(ownValue(transition, 'guard'), [...here, 'guard'])
-  }
-}
-
-function* guardPlaces(guard: unknown, path: Path): Generator<Place> {
-  if (!isJsonObject(guard)) return
-  yield { kind: 'guard', path, value: guard }
-  yield* guardPlaces(ownValue(guard, 'not'), [...path, 'not'])
-  for (const key of ['all', 'any']) {
-    const members = ownValue(guard, key)
-    if (!Array.isArray(members)) continue
-    for (const [index, member] of members.entries()) yield* guardPlaces(member, [...path, key, index])
+    yield { kind: 'transition', path: [...path, 'transitions', index], value: transition }
   }
 }

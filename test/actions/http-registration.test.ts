@@ -23,6 +23,7 @@ describe('the url of an http action', () => {
     'https://example.com/v{{major}}.{{minor}}/..{{x}}',
     'https://müller.example/straße/{{id}}',
     'https://example.com/{{run}}/{{event}}/{{error}}',
+    'https://example.com/{{run.compensates.state}}/{{run.compensates.idempotency_key}}',
   ])('may be %s', (url) => {
     expect(withUrl(url)).toEqual([])
   })

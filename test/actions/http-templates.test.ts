@@ -241,15 +241,22 @@ describe('in the body', () => {
 })
 
 describe('a request', () => {
-  const headersOf = (action: object) => Object.fromEntries(render(action).headers)
+  const headersOf = (action: object) => render(action).headers
 
   test('of a method that changes something has the idempotency key of its visit, unless the action gives one', () => {
+    const always = ['user-agent', 'procession']
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'])
-      expect(headersOf({ method })).toStrictEqual({ 'user-agent': 'procession', 'idempotency-key': 'r1.7' })
-    for (const method of ['GET', 'HEAD']) expect(headersOf({ method })).toStrictEqual({ 'user-agent': 'procession' })
-    expect(headersOf({ method: 'POST', headers: { 'Idempotency-KEY': 'k-{{run.id}}' } })).toMatchObject({
-      'idempotency-key': 'k-r1',
-    })
-    expect(headersOf({ headers: { 'User-Agent': 'me' } })).toStrictEqual({ 'user-agent': 'me' })
+      expect(headersOf({ method })).toStrictEqual([always, ['idempotency-key', 'r1.7']])
+    for (const method of ['GET', 'HEAD']) expect(headersOf({ method })).toStrictEqual([always])
+    const headers = { 'Idempotency-KEY': 'k-{{run.id}}', 'User-Agent': 'me', 'CONTENT-TYPE': 'text/csv' }
+    expect(headersOf({ method: 'POST', headers, body: 'a,b' })).toStrictEqual([
+      ['idempotency-key', 'k-r1'],
+      ['user-agent', 'me'],
+      ['content-type', 'text/csv'],
+    ])
+  })
+
+  test('of an action that is no rollback has nothing to undo', () => {
+    expect(refusalOf(() => bodyOf('{{run.compensates.idempotency_key}}'))).toMatch(/is missing/)
   })
 })

@@ -1,10 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { cp } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { compileSource } from '../support/compiled.js'
 import type { TestNamespace } from '../support/fleet-in-process.js'
+import { compilePackage, KillableProcess } from '../support/killable-process.js'
 import type { WorkerProcess } from './fsm-on-redis.js'
 import { type ScriptedCase, scriptedActions } from './fsm-script.js'
 
@@ -21,9 +16,7 @@ export interface WorkerSource {
 
 /** Compiles the package and the scripted actions for worker processes. */
 export async function compileWorkerSource(): Promise<WorkerSource> {
-  const source = await compileSource('src/index.ts', 'test/conformance/fsm-script.ts')
-  const lua = fileURLToPath(new URL('../../src/queue/lua', import.meta.url))
-  await cp(lua, fileURLToPath(new URL('lua', source.urlOf('src/queue/bullmq-scripts.ts'))), { recursive: true })
+  const source = await compilePackage('test/conformance/fsm-script.ts')
   const started: KillableWorker[] = []
   return {
     workerOf(ns, scripted, kills) {
@@ -55,7 +48,7 @@ class KillableWorker implements WorkerProcess {
   readonly #program: string
   readonly #survivor: () => Promise<unknown>
   #killsToCome: number
-  #child: ChildProcess | undefined
+  #process: KillableProcess | undefined
   alive = false
 
   constructor(program: string, kills: number, survivor: () => Promise<unknown>) {
@@ -71,24 +64,14 @@ class KillableWorker implements WorkerProcess {
       await this.#survivor()
       return
     }
-    const child = spawn(process.execPath, ['--input-type=module', '-e', this.#program], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    this.#child = child
-    await Promise.race([
-      once(createInterface(child.stdout), 'line'),
-      once(child, 'exit').then(([code]) => Promise.reject(new Error(`the worker process ended with code ${code}`))),
-    ])
+    this.#process = await KillableProcess.start(this.#program)
   }
 
   async kill(): Promise<void> {
-    const child = this.#child
-    this.#child = undefined
+    const running = this.#process
+    this.#process = undefined
     this.#killsToCome--
     this.alive = false
-    if (!child || child.exitCode !== null) return
-    const gone = once(child, 'exit')
-    child.kill('SIGKILL')
-    await gone
+    await running?.kill()
   }
 }

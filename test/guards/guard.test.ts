@@ -8,7 +8,8 @@ import { LIMITS } from '../../src/kernel/limits.js'
 
 const yes: Guard = { field: 'yes', op: 'eq', value: true }
 const no: Guard = { field: 'yes', op: 'eq', value: false }
-const cel: Guard = 'context.yes == true'
+/** An expression that can be registered, and not evaluated in `scope`. */
+const cel: Guard = 'context.missing == true'
 const scope = { context: { yes: true } }
 
 const accepts = (guard: unknown) => guardSchema.safeParse(guard).success
@@ -28,8 +29,8 @@ describe('evaluateGuard', () => {
     expect(evaluateGuard(guard, scope)).toEqual({ holds })
   })
 
-  it('a CEL expression does not hold, and says why', () => {
-    expect(evaluateGuard(cel, scope)).toEqual({ holds: false, failure: expect.stringContaining('CEL') })
+  it('a CEL expression that cannot be evaluated does not hold, and says why', () => {
+    expect(evaluateGuard(cel, scope)).toEqual({ holds: false, failure: expect.stringContaining('context.missing') })
   })
 
   it('what cannot be evaluated holds neither as it is nor negated, unless another member decides', () => {
@@ -119,6 +120,13 @@ const { guard: anyGuard } = fc.letrec<{ guard: unknown }>((tie) => ({
     fc.record({ any: fc.array(tie('guard'), { maxLength: 3 }) }),
     fc.record({ not: tie('guard') }),
     fc.string(),
+    fc.constantFrom(
+      'has(context.a)',
+      'context.a == event.payload',
+      'context.a > 1',
+      "error.code == 'E'",
+      'context.a &&',
+    ),
     json,
   ),
 }))

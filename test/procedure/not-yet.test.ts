@@ -28,7 +28,6 @@ const CASES: [path: string, document: unknown][] = [
   ['definition.states.a.action.type', withAction({ type: 'map', items: 'items', procedure: 'child' })],
   ['definition.states.a.action.type', withAction({ type: 'triples.add' })],
   ['definition.states.a.action.type', withAction({ type: 'vector.nearest' })],
-  ['definition.states.a.transitions[0].guard.any[0].not', withTransition({ guard: { any: [{ not: 'x > 1' }] } })],
 ]
 
 describe('what does not work yet', () => {
@@ -67,10 +66,10 @@ describe('what does not work yet', () => {
   })
 
   it('uses the table of the module by default', () => {
-    expect(briefFaultsOf(withTransition({ guard: 'x > 1; process.exit()' }), {})).toEqual(
-      NOT_YET.some(({ place }) => place === 'expression')
-        ? ['definition.states.a.transitions[0].guard not_supported_yet']
-        : [],
-    )
+    for (const [, document] of CASES) expect(briefFaultsOf(document, {})).toEqual(refused(document))
+  })
+
+  it('a guard that is a CEL expression works', () => {
+    expect(refused(withTransition({ guard: { any: ['context.n > 1', { not: 'has(event.payload)' }] } }))).toEqual([])
   })
 })

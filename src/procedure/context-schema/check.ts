@@ -7,7 +7,9 @@ export type Check = (value: Json, visit: Visit, seen: Seen | undefined) => boole
 
 /** One schema, compiled. */
 export interface CompiledSchema {
-  /** In the order in which they are reported. */
+  /** The keyword `type`. When it fails the others are not asked: whatever they said would follow from that. */
+  readonly type?: Check
+  /** The other keywords, in the order in which they are reported. */
   readonly checks: readonly Check[]
   /** Of the schema `false`, which nothing holds by: the keyword that it stands under. */
   readonly never?: string

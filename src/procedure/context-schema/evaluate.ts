@@ -11,6 +11,7 @@ import type { Visit } from './visit.js'
 export function evaluate(schema: CompiledSchema, value: Json, visit: Visit, outer?: Seen): boolean {
   let holds = visit.enter(schema.steps)
   if (holds && schema.never !== undefined) holds = refuse(schema.never, value, visit)
+  if (holds && schema.type !== undefined) holds = schema.type(value, visit, undefined)
   if (holds) {
     const seen = outer !== undefined || schema.tracks ? new Seen() : undefined
     for (const check of schema.checks) {
