@@ -24,7 +24,11 @@ export interface ActionInfo {
    * that action may have failed half-way, or not have begun at all.
    */
   readonly compensates?: { readonly state: string; readonly revision: number; readonly idempotencyKey: string }
-  /** Fires when the attempt is over for others: cancel, timeout, a taken event, shutdown. The reason says which. */
+  /**
+   * Fires when the attempt is over for others. `signal.reason.code` says why: `cancelled`, `preempted` (an event was
+   * taken), `timed_out` (state or run), `reset`, `rolled_back`, `action_timeout`, `heartbeat_timeout`, `shutdown`,
+   * `lock_lost` (another worker repeats it), or `superseded`.
+   */
   readonly signal: AbortSignal
   readonly log: Logger
   /** Says that the action is alive; needed more often than `heartbeat_ms` where the action has one. */

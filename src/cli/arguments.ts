@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { InvalidArgumentError } from 'commander'
 import { isJsonObject, type JsonObject } from '../kernel/json.js'
+import { LIMITS } from '../kernel/limits.js'
 
 /** A parser of whole numbers from `least` to `most`. What it throws is a fault of usage. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -15,6 +16,26 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
 export function wholeNumbers(most: number): (text: string) => number[] {
   const parse = wholeNumber(0, most)
   return (text) => text.split(',').map((part) => parse(part.trim()))
+}
+
+const UNIT_MS: Record<string, number> = { ms: 1, s: 1_000, min: 60_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** A parser of durations from `leastMs` on: `1500`, which is milliseconds, `30s`, `1.5h`. Its values are milliseconds. */
+export function durationArgument(leastMs = 1): (text: string) => number {
+  return (text) => {
+    const [, amount, unit = 'ms'] = /^(\d{1,15}(?:\.\d{1,3})?) ?(ms|s|min|m|h|d)?$/.exec(text) ?? []
+    const ms = amount === undefined ? Number.NaN : Math.round(Number(amount) * UNIT_MS[unit]!)
+    if (ms >= leastMs && ms <= LIMITS.durationMs) return ms
+    const days = LIMITS.durationMs / UNIT_MS.d!
+    throw new InvalidArgumentError(
+      `Write 500ms, 30s, 5min, 2h or 1d, at most ${days}d; a plain number is milliseconds.`,
+    )
+  }
+}
+
+/** For an option that may be given several times: all its values. */
+export function collect(value: string, values: readonly string[] = []): string[] {
+  return [...values, value]
 }
 
 /** JSON given as text, or as `@FILE`. Throws a fault of usage that says where the text stops being JSON. */

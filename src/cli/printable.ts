@@ -26,6 +26,14 @@ export function compactJson(value: unknown): string {
   return printable(JSON.stringify(value) ?? 'undefined')
 }
 
+/** A value as JSON over several lines; what a terminal must not see is escaped as JSON has it. */
+export function prettyJson(value: unknown): string[] {
+  const escaped = (char: string) => `\\u${char.codePointAt(0)!.toString(16).padStart(4, '0')}`
+  return JSON.stringify(value, null, 2)
+    .split('\n')
+    .map((line) => line.replace(UNSAFE, escaped))
+}
+
 /** Columns that a printable text takes on a terminal. */
 export function columnsOf(text: string): number {
   if (NARROW_ONLY.test(text)) return text.length

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { text as readText } from 'node:stream/consumers'
 import { type Issue, ProcessionError } from '../kernel/errors.js'
 import { jsonTextDepth } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
@@ -7,6 +5,7 @@ import type { Procedure } from '../procedure/definition.js'
 import { lineAndColumn, scanJsonText } from '../procedure/json-text.js'
 import { parseProcedureText } from '../procedure/validate.js'
 import { type JsonPlace, lineOf, placesInJson } from './json-places.js'
+import { readSource, sourceName } from './source.js'
 
 /** A fault or warning with the line that it stands on, from 1. */
 export interface LocatedIssue extends Issue {
@@ -33,22 +32,9 @@ export interface ProcedureInFile {
 export async function readProcedureFiles(files: readonly string[]): Promise<ProcedureInFile[]> {
   const procedures: ProcedureInFile[] = []
   for (const file of files) {
-    const name = file === '-' ? '(stdin)' : file
-    procedures.push(...checkText(name, withoutMark(await readSource(file))))
+    procedures.push(...checkText(sourceName(file), await readSource(file)))
   }
   return procedures
-}
-
-async function readSource(file: string): Promise<string> {
-  try {
-    return file === '-' ? await readText(process.stdin) : await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new ProcessionError('invalid_argument', `${file} cannot be read: ${(cause as Error).message}`, { cause })
-  }
-}
-
-function withoutMark(text: string): string {
-  return text.startsWith('\ufeff') ? text.slice(1) : text
 }
 
 function checkText(file: string, text: string): ProcedureInFile[] {

@@ -1,11 +1,12 @@
 import { Command } from 'commander'
 import { Cli } from './cli.js'
-import { addCancelCommand } from './commands/cancel.js'
+import { addContextCommand } from './commands/context.js'
+import { addControlCommands } from './commands/controls.js'
 import { addDemoCommand } from './commands/demo.js'
+import { addForkCommand } from './commands/fork.js'
 import { addHistoryCommand } from './commands/history.js'
 import { addProceduresCommand } from './commands/procedures.js'
 import { addRegisterCommand } from './commands/register.js'
-import { addResetCommand } from './commands/reset.js'
 import { addRunsCommand } from './commands/runs.js'
 import { addSendCommand } from './commands/send.js'
 import { addStartCommand } from './commands/start.js'
@@ -20,7 +21,8 @@ import { addSettings } from './settings.js'
 
 const GROUPS = [
   ['Procedures:', [addValidateCommand, addRegisterCommand, addProceduresCommand]],
-  ['Runs:', [addStartCommand, addSendCommand, addCancelCommand, addResetCommand]],
+  ['Runs:', [addStartCommand, addSendCommand, addContextCommand, addForkCommand]],
+  ['Control:', [addControlCommands]],
   ['Looking:', [addStateCommand, addHistoryCommand, addWatchCommand, addRunsCommand]],
   ['Processes:', [addWorkerCommand, addDemoCommand]],
 ] as const

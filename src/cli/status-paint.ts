@@ -11,9 +11,9 @@ export function statusPaint(paint: Paint, status: RunStatus): (text: string) => 
     case 'waiting':
     case 'paused':
     case 'scheduled':
+    case 'rolling_back':
       return paint.yellow
     case 'cancelled':
-    case 'rolling_back':
     case 'rolled_back':
       return paint.dim
     default:

@@ -34,7 +34,16 @@ export function duration(ms: number): string {
 /** How long ago something was, roughly: `5 s ago`, `3 h ago`. Clocks may differ, so the future is `now`. */
 export function ago(ms: number, now = Date.now()): string {
   const past = now - ms
-  if (past < 1_000) return 'now'
-  const unit = UNITS.find(([, size]) => past >= size)
-  return unit ? `${Math.floor(past / unit[1])} ${unit[0]} ago` : `${Math.floor(past / 1_000)} s ago`
+  return past < 1_000 ? 'now' : `${roughly(past)} ago`
+}
+
+/** How long until something, roughly: `in 5 s`, `in 3 h`. What should have been is `now`. */
+export function ahead(ms: number, now = Date.now()): string {
+  const left = ms - now
+  return left < 1_000 ? 'now' : `in ${roughly(left)}`
+}
+
+function roughly(ms: number): string {
+  const unit = UNITS.find(([, size]) => ms >= size)
+  return unit ? `${Math.floor(ms / unit[1])} ${unit[0]}` : `${Math.floor(ms / 1_000)} s`
 }

@@ -3,9 +3,9 @@ import type { CompiledProcedure, CompiledState } from '../procedure/compile.js'
 import { type Choice, chooseTransition } from './choose.js'
 import type { CommitDecision } from './decision.js'
 import { amend, DISARMED, endOf, enter, over, settle, stateOf } from './enter.js'
-import type { EntryDraft, EventRecord, EventSource, RunError } from './history.js'
+import type { EntryDraft, EventRecord, EventSource, Held, RunError } from './history.js'
 import { startRollback } from './rollback.js'
-import type { Held, RunRecord } from './run.js'
+import type { RunRecord } from './run.js'
 import { leaveVisit } from './undo.js'
 
 export type EntryFacts = Omit<EntryDraft, 'type' | 'state' | 'status' | 'revision'>

@@ -1,6 +1,5 @@
 import type { Issue } from '../kernel/errors.js'
 import type { Json, JsonObject } from '../kernel/json.js'
-import type { Held, UndoableVisit } from './run.js'
 import type { Drive, RunStatus } from './status.js'
 
 /** A failure as guards, the run and its history see it. */
@@ -20,6 +19,23 @@ export interface EventRecord {
   readonly name: string
   readonly payload?: Json
 }
+
+/** A visit whose action had, or may have had, an effect that a rollback has to undo. */
+export interface UndoableVisit {
+  readonly state: string
+  readonly revision: number
+}
+
+/** What a paused run would have done, and does when it is resumed. */
+export type Held =
+  /** Its job was taken up and not run. */
+  | { readonly kind: 'attempt' }
+  /** An event was taken: the entry of its target. */
+  | { readonly kind: 'entry'; readonly target: string; readonly event: EventRecord; readonly source: EventSource }
+  /** Its delayed start came. */
+  | { readonly kind: 'start' }
+  /** The next compensation. */
+  | { readonly kind: 'compensation' }
 
 /** One transition that a guard held back. */
 export interface BlockedTransition {

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../kernel/json.js'
-import type { BlockedTransition, EventRecord, EventSource, RunError } from './history.js'
+import type { BlockedTransition, EventRecord, Held, RunError, UndoableVisit } from './history.js'
 import type { Drive, RunStatus } from './status.js'
 
 /** Absolute deadlines in milliseconds of Redis's clock; a missing one is not armed. */
@@ -12,23 +12,6 @@ export interface Timers {
   readonly stateLeftMs?: number
   readonly runLeftMs?: number
 }
-
-/** A visit whose action had, or may have had, an effect that a rollback has to undo. */
-export interface UndoableVisit {
-  readonly state: string
-  readonly revision: number
-}
-
-/** What a paused run would have done, and does when it is resumed. */
-export type Held =
-  /** Its job was taken up and not run. */
-  | { readonly kind: 'attempt' }
-  /** An event was taken: the entry of its target. */
-  | { readonly kind: 'entry'; readonly target: string; readonly event: EventRecord; readonly source: EventSource }
-  /** Its delayed start came. */
-  | { readonly kind: 'start' }
-  /** The next compensation. */
-  | { readonly kind: 'compensation' }
 
 /** Present while a run is `paused`. */
 export interface Pause {

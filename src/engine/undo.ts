@@ -1,13 +1,23 @@
 /** Which visits a rollback has to undo. */
 import type { CompiledProcedure } from '../procedure/compile.js'
 import { stateOf } from './enter.js'
-import { activity, type RunRecord, type UndoableVisit } from './run.js'
+import type { UndoableVisit } from './history.js'
+import { activity, type RunRecord } from './run.js'
 
 /** How a visit came to its end. */
 export type VisitEnd = 'succeeded' | 'failed' | 'preempted'
 
-/** Errors that leave open what the action has done; a result that was refused is one of an action that did its work. */
-const EFFECT_UNKNOWN = new Set(['action_timeout', 'heartbeat_timeout', 'worker_lost', 'result_invalid'])
+/**
+ * Errors that leave open what the action has done: it was cut off, its answer never came, or its result was refused
+ * when its work was done.
+ */
+const EFFECT_UNKNOWN = new Set([
+  'action_timeout',
+  'heartbeat_timeout',
+  'worker_lost',
+  'result_invalid',
+  'http_unreachable',
+])
 
 /** Whether a failed attempt may have had an effect all the same: it was cut off, or its worker died over an earlier try. */
 export function mayHaveActed(code: string, crashes: number | undefined): boolean {

@@ -54,7 +54,7 @@ type Expected<Place extends string, Key, Known, Parts> = Key extends keyof Known
   ? Key extends keyof Parts
     ? Parts[Key]
     : Known[Key]
-  : UnknownKey<Place, Key>
+  : unknown
 
 /** What is expected of the document `Given`. */
 export type CheckedProcedure<Given> = Closed<
@@ -73,7 +73,7 @@ export type CheckedProcedure<Given> = Closed<
   }
 >
 
-type CheckedDefinition<Given, Names extends string = NameOf<keyof Part<Given, 'states'>>> = Closed<
+type CheckedDefinition<Given, Names extends string = NamesIn<Given>> = Closed<
   'a definition',
   Given,
   DefinitionDocument,
@@ -82,6 +82,9 @@ type CheckedDefinition<Given, Names extends string = NameOf<keyof Part<Given, 's
     readonly states: CheckedStates<Part<Given, 'states'>, Names>
   }
 >
+
+/** The names of a definition's states; without any states there is nothing to hold a name against. */
+type NamesIn<Given> = Given extends { readonly states: infer States } ? NameOf<keyof States> : string
 
 /** One of the names; a `string` whose value the compiler does not know may be one, and is checked at registration. */
 type OneOf<Names extends string, Given> = Given extends string ? (string extends Given ? string : Names) : Names

@@ -10,8 +10,16 @@ export interface ReadonlyJsonObject {
   readonly [key: string]: ReadonlyJson
 }
 
+type Word = string | number | boolean
+
+/**
+ * Whether `T` is any JSON at all. The words are looked for by themselves, because TypeScript lets every value pass for an
+ * object of optional keys when that is one of several types.
+ */
+export type IsAnyJson<T> = [Json, Word] extends [T, Extract<T, Word>] ? true : false
+
 /** `T` with everything in it readonly. JSON keeps its name, so that messages and hovers do not spell it out. */
-type DeepReadonly<T> = [unknown] extends [T] ? T : [Json] extends [T] ? ReadonlyJson : ReadonlyEach<T>
+type DeepReadonly<T> = IsAnyJson<T> extends true ? ReadonlyJson : ReadonlyEach<T>
 
 type ReadonlyEach<T> = T extends readonly (infer Item)[]
   ? readonly DeepReadonly<Item>[]

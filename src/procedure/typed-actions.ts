@@ -1,6 +1,6 @@
 import type { Json } from '../kernel/json.js'
 import type { Part } from './define-checked.js'
-import type { ProcedureDocument } from './define-document.js'
+import type { IsAnyJson, ProcedureDocument } from './define-document.js'
 import type { ContextOf } from './typed-context.js'
 
 /** A call of a worker's function, as an action or a rollback of a state makes it. */
@@ -34,7 +34,9 @@ type CallBy<Action, Context> = Action extends {
 /** What the function is given: a copy of `args`, which it may write to; an empty list when there are none. */
 type ArgsOf<Action> = 'args' extends keyof Action ? Writable<Exclude<Action['args'], undefined>> : []
 
-type Writable<T> = [Json] extends [T] ? Json : T extends object ? { -readonly [Key in keyof T]: Writable<T[Key]> } : T
+type Writable<T> = IsAnyJson<T> extends true ? Json : WritableEach<T>
+
+type WritableEach<T> = T extends object ? { -readonly [Key in keyof T]: Writable<T[Key]> } : T
 
 /** Without a schema the compiler knows nothing of the context, so a function may say of it what it likes. */
 type ActionContextOf<P extends ProcedureDocument> = P['definition'] extends { readonly context_schema: unknown }

@@ -5,7 +5,7 @@
  */
 import type { Json, JsonObject } from '../kernel/json.js'
 import type { NameOf } from './define-checked.js'
-import type { ProcedureDocument } from './define-document.js'
+import type { IsAnyJson, ProcedureDocument } from './define-document.js'
 
 /**
  * The context of a procedure's runs, read from its `context_schema`: `ContextOf<typeof order>`; a `JsonObject` without
@@ -36,10 +36,10 @@ type ObjectAmong<Value> = [OnlyObjects<Value>] extends [never] ? JsonObject : On
 
 type OnlyObjects<Value> = Exclude<Extract<Value, object>, readonly unknown[]>
 
-/** Any value that is there: what `required` says of a key. */
-type Present = NonNullable<unknown> | null
+/** JSON has no `undefined`: it comes of a key that one schema requires and another one describes as optional. */
+type Plain<Value> = unknown extends Value ? Json : IsAnyJson<Value> extends true ? Json : PlainEach<Value>
 
-type Plain<Value> = [Json] extends [Value] ? Json : { -readonly [Key in keyof Value]: Plain<Value[Key]> }
+type PlainEach<Value> = Value extends undefined ? never : { -readonly [Key in keyof Value]: Plain<Value[Key]> }
 
 type Meant<Schema> = Schema extends boolean
   ? Schema extends true
@@ -110,7 +110,7 @@ type MeantKeys<Properties, Required extends string> = {
 } & {
   [Key in keyof Properties as NameOf<Key> extends Required ? never : Key]?: Meant<Properties[Key]>
 } & {
-  [Key in Exclude<Required, NameOf<keyof Properties>>]: Present
+  [Key in Exclude<Required, NameOf<keyof Properties>>]: unknown
 }
 
 /** The keys that are not named. An index has to allow what the named ones have. */

@@ -1,4 +1,5 @@
 import type { Issue } from '../kernel/errors.js'
+import { addSchemaWarnings } from './context-schema/schema-warnings.js'
 import type { Procedure, StateSpec, TransitionSpec } from './definition.js'
 import { FaultList, type Path } from './fault-list.js'
 
@@ -7,7 +8,8 @@ import { FaultList, type Path } from './fault-list.js'
  * `no_way_to_end` of states that a run cannot leave for a terminal one), a terminal
  * state reached by `error` that would count as completed (`error_state_without_outcome`), a transition behind one that
  * is always taken (`shadowed_transition`), a retry, a timeout or a rollback that has no effect (`retry_without_action`,
- * `timeout_without_action`, `rollback_without_action`), a backoff above its own maximum (`backoff_above_maximum`).
+ * `timeout_without_action`, `rollback_without_action`), a backoff above its own maximum (`backoff_above_maximum`), what
+ * is nearly a keyword or a format in the context's schema (`unknown_keyword`, `unknown_format`).
  */
 export function warningsOf(procedure: Procedure): readonly Issue[] {
   const warnings = new FaultList()
@@ -19,6 +21,8 @@ export function warningsOf(procedure: Procedure): readonly Issue[] {
     })
   }
   for (const [name, state] of states) addStateWarnings(state, ['definition', 'states', name], warnings)
+  const { context_schema: contextSchema } = procedure.definition
+  if (contextSchema !== undefined) addSchemaWarnings(contextSchema, ['definition', 'context_schema'], warnings)
   return warnings.issues
 }
 

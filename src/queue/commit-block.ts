@@ -19,7 +19,8 @@ export interface CommitBlock {
   /** How many visits begin, one after the other: the revision grows by that. */
   readonly visits: number
   readonly timers: { readonly sleepMs?: TimerChange; readonly stateMs?: TimerChange; readonly runMs?: TimerChange }
-  readonly supersedes?: string | undefined
+  /** A job that this makes obsolete: told to stop when it runs, with the word for why (no spaces). */
+  readonly supersedes?: { readonly jobId: string; readonly reason: string } | undefined
   /** Field and value, alternating. */
   readonly set: readonly string[]
   readonly del: readonly string[]
@@ -50,7 +51,7 @@ export function commitArguments(block: CommitBlock, packOptions: (options: JobOp
     timerArgument(block.timers.sleepMs),
     timerArgument(block.timers.stateMs),
     timerArgument(block.timers.runMs),
-    block.supersedes ?? '',
+    block.supersedes ? `${block.supersedes.jobId} ${block.supersedes.reason}` : '',
     String(block.visits),
     String(block.set.length),
     ...block.set,

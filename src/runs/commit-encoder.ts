@@ -105,12 +105,23 @@ export function encodeCommit(
     ends: isEnded(run.status),
     visits,
     timers: decision.timers,
-    supersedes: byOwnJob ? undefined : decision.supersedes,
+    supersedes: byOwnJob ? undefined : supersededBy(decision),
     ...fields,
     entries: decision.entries.map(encodeEntry),
     ...(decision.enqueue && { job: jobOf(procedure, run) }),
     ...(eventId !== undefined && { answered: { eventId, answer: JSON.stringify(answerOf(decision)) } }),
   }
+}
+
+/** The job that a decision makes obsolete, and why, as its action's signal tells. */
+function supersededBy({ supersedes, entries }: CommitDecision): CommitBlock['supersedes'] {
+  if (supersedes === undefined) return undefined
+  const { type, source, cause } = entries[0]!
+  if (type === 'cancelled') return { jobId: supersedes, reason: 'cancelled' }
+  if (type === 'reset') return { jobId: supersedes, reason: 'reset' }
+  if (cause === 'request') return { jobId: supersedes, reason: 'rolled_back' }
+  if (source === 'timer') return { jobId: supersedes, reason: 'timed_out' }
+  return { jobId: supersedes, reason: source === 'engine' ? 'superseded' : 'preempted' }
 }
 
 /** What the caller of an event is told, now and when it is sent again. */

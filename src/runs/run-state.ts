@@ -1,5 +1,5 @@
-import type { BlockedTransition, EventRecord, RunError } from '../engine/history.js'
-import { activity, type Held, type Pause, type Rollback, type RunRecord } from '../engine/run.js'
+import type { BlockedTransition, EventRecord, Held, RunError } from '../engine/history.js'
+import { activity, type Pause, type Rollback, type RunRecord } from '../engine/run.js'
 import type { Drive, RunStatus } from '../engine/status.js'
 import type { JsonObject } from '../kernel/json.js'
 

@@ -25,7 +25,7 @@ import { RunMover } from '../runs/run-mover.js'
 import { Telemetry } from '../runs/telemetry.js'
 import { RunJobHandler } from './job-handler.js'
 import { stderrLogger } from './logger.js'
-import { type AbortReason, RunningJobs } from './running-jobs.js'
+import { type AbortReason, parseAbort, RunningJobs } from './running-jobs.js'
 import { TimerSweeper } from './timer-sweeper.js'
 import { type CheckedWorkerOptions, checkWorkerOptions, type ProcedureWorkerOptions } from './worker-options.js'
 
@@ -204,8 +204,9 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     subscriber.on('error', (error) => this.#tell('error', error))
     subscriber.on('message', (channel: string, message: string) => {
       const sweeper = this.#sweepers.get(channel)
-      if (sweeper) sweeper.wake()
-      else this.#running.abort(message, 'superseded')
+      if (sweeper) return sweeper.wake()
+      const { jobId, reason } = parseAbort(message)
+      this.#running.abort(jobId, reason)
     })
     await subscriber.subscribe(...shards.flatMap(({ keys }) => [keys.abort, keys.wake]))
   }

@@ -8,8 +8,18 @@
  */
 import { LIMITS } from '../kernel/limits.js'
 
+/** Why others end a visit whose action runs; `superseded` where only that it has ended is known. */
+const SUPERSEDED_BY = ['cancelled', 'preempted', 'timed_out', 'reset', 'rolled_back', 'superseded'] as const
+type SupersededBy = (typeof SUPERSEDED_BY)[number]
+
 /** Why an attempt is told to stop. */
-export type AbortReason = 'superseded' | 'action_timeout' | 'heartbeat_timeout' | 'lock_lost' | 'shutdown'
+export type AbortReason = SupersededBy | 'action_timeout' | 'heartbeat_timeout' | 'lock_lost' | 'shutdown'
+
+/** An abort as a commit publishes it: the job's id and why. An unknown word is one of a later release. */
+export function parseAbort(message: string): { jobId: string; reason: SupersededBy } {
+  const [jobId = '', word] = message.split(' ')
+  return { jobId, reason: SUPERSEDED_BY.find((known) => known === word) ?? 'superseded' }
+}
 
 export class RunningJob<Job> {
   readonly id: string
@@ -64,7 +74,7 @@ function abortError(reason: AbortReason): Error {
 
 export class RunningJobs<Job> {
   readonly #running = new Map<string, RunningJob<Job>>()
-  readonly #early = new Set<string>()
+  readonly #early = new Map<string, SupersededBy>()
 
   get size(): number {
     return this.#running.size
@@ -80,7 +90,8 @@ export class RunningJobs<Job> {
 
   begin(jobId: string, job: Job): RunningJob<Job> {
     const slot = new RunningJob(jobId, job)
-    if (this.#early.delete(jobId)) slot.abort('superseded')
+    const early = this.#early.get(jobId)
+    if (early && this.#early.delete(jobId)) slot.abort(early)
     this.#running.set(jobId, slot)
     return slot
   }
@@ -94,11 +105,15 @@ export class RunningJobs<Job> {
   abort(jobId: string, reason: AbortReason): void {
     const slot = this.#running.get(jobId)
     if (slot) slot.abort(reason)
-    else if (reason === 'superseded') this.#rememberEarly(jobId)
+    else if (isSuperseded(reason)) this.#rememberEarly(jobId, reason)
   }
 
-  #rememberEarly(jobId: string): void {
-    this.#early.add(jobId)
-    if (this.#early.size > LIMITS.earlyAborts) this.#early.delete(this.#early.values().next().value!)
+  #rememberEarly(jobId: string, reason: SupersededBy): void {
+    this.#early.set(jobId, reason)
+    if (this.#early.size > LIMITS.earlyAborts) this.#early.delete(this.#early.keys().next().value!)
   }
+}
+
+function isSuperseded(reason: AbortReason): reason is SupersededBy {
+  return (SUPERSEDED_BY as readonly string[]).includes(reason)
 }

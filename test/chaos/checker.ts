@@ -2,24 +2,18 @@
  * The independent checker: says of a namespace at rest what was lost, doubled, reordered or left behind. It knows Redis keys
  * and documents and nothing of the engine: it imports no code of `src`, so it cannot repeat a mistake that stands there.
  *
- *     records + histories ──▶ history-check (lost, doubled, reordered)
+ *     records + histories ──▶ history-check (lost, doubled, reordered): the laws of *-laws.ts, entry by entry
  *     queue, due, indexes ──▶ queue-check   (stuck, orphan keys)
- *     effect log          ──▶ effect-check  (actions run again, and whether a crash explains it)
+ *     effect log          ──▶ effect-check  (actions run again, and whether a crash explains it; compensations in order)
  */
 import type { Redis } from 'ioredis'
 import { checkEffects, type Kill } from './effect-check.js'
 import type { Effect } from './effects.js'
-import {
-  type Entry,
-  homeShard,
-  type ProcedureDocument,
-  procedureSchema,
-  type RunHash,
-  runHashSchema,
-} from './formats.js'
+import { type Entry, homeShard, type RunHash, runHashSchema } from './formats.js'
 import { checkHistory, readHistory } from './history-check.js'
 import { dumpNamespace, type ShardDump } from './namespace-dump.js'
 import { type Problem, type ProblemKind, problem } from './problems.js'
+import { type ProcedureDocument, procedureSchema } from './procedure-document.js'
 import { findOrphans, findStuck, findUnlisted } from './queue-check.js'
 
 /** An event that was sent to a run, and what the sender knows of it. */
@@ -126,7 +120,7 @@ function checkShard(
     }
     const run = parsed.data
     const history = readHistory(runId, shard.histories.get(runId) ?? [])
-    problems.push(...checkHistory(runId, run, history, procedure))
+    problems.push(...checkHistory(runId, run, history, { procedure, answers: shard.answers.get(runId) ?? {} }))
     runs.set(runId, run)
     checked.set(runId, { run, entries: history.entries, procedure })
   }

@@ -4,8 +4,9 @@
  * recorded. And what a history says an action did must have been done.
  */
 import type { Effect } from './effects.js'
-import { type Entry, type ProcedureDocument, parseIdempotencyKey, stateOf } from './formats.js'
+import { type Entry, parseIdempotencyKey } from './formats.js'
 import { type Problem, problem } from './problems.js'
+import { type ProcedureDocument, stateOf } from './procedure-document.js'
 
 /** A worker process that was sent SIGKILL. */
 export interface Kill {

@@ -1,5 +1,5 @@
 /**
- * What Procession and BullMQ leave in Redis, as the checker reads it: key names, the run hash, history entries, definitions.
+ * What Procession and BullMQ leave in Redis, as the checker reads it: key names, the run hash, history entries.
  *
  * Written down from the documents (docs/formats.md, the header of `src/queue/run-hash.ts`) and on purpose not imported from
  * `src`: a checker that shares code with the engine shares its mistakes. A format that grows may add fields; they pass here.
@@ -31,7 +31,7 @@ export function homeShard(runId: string, shards: number): number {
   return Number(hash % BigInt(shards))
 }
 
-/** `<runId>.<revision>.<seq of the commit that enqueued it>`. */
+/** `<runId>.<revision>.<seq of the commit that enqueued it>`, of a visit's action as of a compensation. */
 export function parseJob(jobId: string): { runId: string; revision: number; jobSeq: number } | undefined {
   const dots = jobId.split('.')
   const [jobSeq, revision] = [Number(dots.pop()), Number(dots.pop())]
@@ -61,6 +61,32 @@ const jsonText = <Schema extends z.ZodType>(schema: Schema) =>
 const whole = z.string().regex(/^\d+$/).transform(Number)
 
 const errorSchema = z.looseObject({ code: z.string(), message: z.string(), state: z.string() })
+const eventSchema = z.looseObject({ name: z.string(), payload: z.unknown().optional() })
+const visitSchema = z.looseObject({ state: z.string(), revision: z.int() })
+const heldSchema = z.looseObject({
+  kind: z.enum(['attempt', 'entry', 'start', 'compensation']),
+  target: z.string().optional(),
+  event: eventSchema.optional(),
+  source: z.string().optional(),
+})
+const originSchema = z.looseObject({ runId: z.string(), seq: z.int() })
+
+export type EventRecord = z.infer<typeof eventSchema>
+/** A visit that a rollback undoes. */
+export type Visit = z.infer<typeof visitSchema>
+/** What a paused run does when it is resumed. */
+export type Held = z.infer<typeof heldSchema>
+
+/** The field `more` of a run: what few runs have. */
+const moreSchema = z.looseObject({
+  undo: z.array(visitSchema).min(1).optional(),
+  rollback: jsonObject.optional(),
+  pause: jsonObject.optional(),
+  mailbox: z.array(eventSchema).min(1).optional(),
+  priority: z.int().optional(),
+  tags: z.array(z.string()).min(1).optional(),
+  forkedFrom: originSchema.optional(),
+})
 
 /** `<tag>:run:<id>`, format 1. */
 export const runHashSchema = z.looseObject({
@@ -72,17 +98,36 @@ export const runHashSchema = z.looseObject({
   ctx: jsonText(jsonObject),
   rev: whole,
   seq: whole,
+  ev: jsonText(eventSchema).optional(),
   err: jsonText(errorSchema).optional(),
+  blk: jsonText(z.array(z.unknown())).optional(),
+  kept: jsonText(jsonObject).optional(),
   drive: z.literal('manual').optional(),
+  tmo: whole.optional(),
   job: whole.optional(),
   zt: whole.optional(),
   st: whole.optional(),
   rt: whole.optional(),
+  sl: whole.optional(),
+  rl: whole.optional(),
+  att: whole.optional(),
+  fx: z.literal('1').optional(),
+  more: jsonText(moreSchema).optional(),
   t0: whole,
   te: whole,
   t1: whole.optional(),
 })
 export type RunHash = z.infer<typeof runHashSchema>
+
+/** One value of `<tag>:sent:<id>`: what the sender of an event with this id was told, and is told whenever it comes again. */
+export const answerSchema = z.looseObject({
+  accepted: z.boolean(),
+  state: z.string(),
+  reason: z.string().optional(),
+  buffered: z.literal(true).optional(),
+})
+
+export type Answer = z.infer<typeof answerSchema>
 
 /** One element of `<tag>:hist:<id>`. */
 export const entrySchema = z.looseObject({
@@ -94,60 +139,33 @@ export const entrySchema = z.looseObject({
   status: z.string().optional(),
   context: jsonObject.optional(),
   patch: jsonObject.optional(),
-  event: z.looseObject({ name: z.string() }).optional(),
+  event: eventSchema.optional(),
   error: errorSchema.optional(),
+  blocked: z.array(z.unknown()).optional(),
+  kept: z.literal(true).optional(),
+  compensable: z.literal(true).optional(),
+  mayHaveActed: z.literal(true).optional(),
+  held: heldSchema.optional(),
+  mail: z.int().min(0).optional(),
+  compensates: visitSchema.optional(),
+  cause: z.enum(['failure', 'request']).optional(),
+  rollbackError: errorSchema.optional(),
   procedure: z.string().optional(),
   version: z.string().optional(),
   drive: z.string().optional(),
+  timeoutMs: z.number().optional(),
   source: z.string().optional(),
   from: z.string().optional(),
   attempt: z.int().optional(),
   retryInMs: z.number().optional(),
   crashes: z.int().optional(),
+  reason: z.string().optional(),
+  delayMs: z.number().optional(),
+  eventId: z.string().optional(),
+  priority: z.int().optional(),
+  tags: z.array(z.string()).optional(),
+  forkedFrom: originSchema.optional(),
+  remaining: z.array(visitSchema).optional(),
+  unread: z.array(z.string()).optional(),
 })
 export type Entry = z.infer<typeof entrySchema>
-
-const actionSchema = z.looseObject({ type: z.string().optional() }).nullish()
-const stateSchema = z.looseObject({
-  action: actionSchema,
-  transitions: z
-    .array(z.looseObject({ event: z.string(), target: z.string(), guard: z.unknown().optional() }))
-    .default([]),
-  retry: z.looseObject({ max_retries: z.int().optional() }).optional(),
-  outcome: z.string().optional(),
-})
-export type StateDocument = z.infer<typeof stateSchema>
-
-/** A procedure, as far as the checker needs it; the same document that was registered. */
-export const procedureSchema = z.looseObject({
-  name: z.string(),
-  version: z.string(),
-  max_retries: z.int().default(3),
-  definition: z.looseObject({ initial_state: z.string(), states: z.record(z.string(), stateSchema) }),
-})
-export type ProcedureDocument = z.infer<typeof procedureSchema>
-
-/** The state called `name`; undefined when the definition has none. */
-export function stateOf(procedure: ProcedureDocument, name: string): StateDocument | undefined {
-  const { states } = procedure.definition
-  return Object.hasOwn(states, name) ? states[name] : undefined
-}
-
-/** How a run stands that has just entered `state`. */
-export function statusOnEntry(state: StateDocument): string {
-  if (state.action) return 'running'
-  if (state.transitions.length > 0) return 'waiting'
-  return statusAtEnd(state)
-}
-
-/** How a run ends in a terminal state. */
-export function statusAtEnd(state: StateDocument): string {
-  return state.outcome === 'failure' ? 'failed' : 'completed'
-}
-
-/** Most attempts of a state's action in one visit, the first included. */
-export function mostAttempts(procedure: ProcedureDocument, state: StateDocument): number {
-  const takesErrors = state.transitions.some((transition) => transition.event === 'error')
-  if (state.retry) return 1 + (state.retry.max_retries ?? procedure.max_retries)
-  return 1 + (takesErrors ? 0 : procedure.max_retries)
-}

@@ -5,13 +5,11 @@
  * machine, and what they add up to is compared with the record. A history with a hole is not walked: what comes behind a
  * hole cannot be judged.
  */
-import { isDeepStrictEqual } from 'node:util'
-import { type Entry, entrySchema, type ProcedureDocument, type RunHash } from './formats.js'
+import { type Entry, entrySchema, type RunHash } from './formats.js'
 import { HistoryWalk } from './history-walk.js'
 import { type Problem, problem } from './problems.js'
-
-/** Entries that stand beside a run's course. */
-export const FACTS = new Set(['attempt_failed', 'discarded', 'interrupted'])
+import type { ProcedureDocument } from './procedure-document.js'
+import { checkAnswers, compareRecord } from './record-check.js'
 
 /** The entries of a history that can be read, in the order of their commits, and what was wrong with the list. */
 export interface ReadHistory {
@@ -19,6 +17,13 @@ export interface ReadHistory {
   readonly problems: readonly Problem[]
   /** Whether entries are missing. */
   readonly holes: boolean
+}
+
+/** What a history is held against beside its record. */
+export interface HistoryContext {
+  readonly procedure: ProcedureDocument
+  /** The answers that the run's events were given, by event id. */
+  readonly answers: Readonly<Record<string, string>>
 }
 
 /** Reads a history list: finds what is unreadable, doubled, out of order or missing. */
@@ -46,7 +51,6 @@ export function readHistory(runId: string, texts: readonly string[]): ReadHistor
   }
   const missing = missingSeq(entries)
   if (missing !== undefined) problems.push(problem('lost', runId, `the history has no entry of seq ${missing}`))
-  problems.push(...twoMoves(runId, entries))
   return { entries, problems, holes: missing !== undefined || unreadable > 0 }
 }
 
@@ -68,55 +72,21 @@ function missingSeq(entries: readonly Entry[]): number | undefined {
   return undefined
 }
 
-/** One commit moves a run once: of the entries that share a seq, at most one is no mere fact. */
-function twoMoves(runId: string, entries: readonly Entry[]): Problem[] {
-  const moves = entries.filter((entry) => !FACTS.has(entry.type))
-  return moves
-    .filter((entry, i) => i > 0 && entry.seq === moves[i - 1]!.seq)
-    .map((entry) => problem('doubled', runId, `two moves were written as seq ${entry.seq}`))
-}
-
-/** All that is wrong between a run's history, its record and its definition. */
-export function checkHistory(
-  runId: string,
-  run: RunHash,
-  history: ReadHistory,
-  procedure: ProcedureDocument,
-): Problem[] {
+/** All that is wrong between a run's history, its record, the answers to its events and its definition. */
+export function checkHistory(runId: string, run: RunHash, history: ReadHistory, context: HistoryContext): Problem[] {
   const { entries, holes, problems } = history
   const last = entries.at(-1)
   if (!last) return [...problems, problem('lost', runId, 'there is a record, but no history')]
   if (last.seq < run.seq)
     return [...problems, problem('lost', runId, `the history ends at seq ${last.seq}, the record stands at ${run.seq}`)]
   if (holes) return [...problems]
-  const walk = new HistoryWalk(runId, procedure)
+  const walk = new HistoryWalk(runId, context.procedure)
   for (const entry of entries) walk.step(entry)
-  return [...problems, ...walk.problems, ...compare(runId, run, walk)]
-}
-
-/** What the history adds up to, against the record. */
-function compare(runId: string, run: RunHash, { run: told }: HistoryWalk): Problem[] {
-  const problems: Problem[] = []
-  if (run.seq !== told.seq || run.rev !== told.revision) {
-    const record = `the record stands at revision ${run.rev}, seq ${run.seq}`
-    problems.push(problem('lost', runId, `${record}, its history at ${told.revision}, ${told.seq}`))
-  }
-  const pairs: [string, unknown, unknown][] = [
-    ['procedure', `${run.proc}@${run.ver}`, told.procedure],
-    ['state', run.state, told.state],
-    ['status', run.status, told.status],
-    ['context', run.ctx, told.context],
-    ['error', run.err, told.error],
-    ['start time', run.t0, told.startedAt],
-    ['time of entry', run.te, told.enteredAt],
-    ['end time', run.t1, told.endedAt],
+  walk.end()
+  return [
+    ...problems,
+    ...walk.problems,
+    ...compareRecord(runId, run, walk.run),
+    ...checkAnswers(runId, walk.events, context.answers),
   ]
-  for (const [what, stored, folded] of pairs)
-    if (!isDeepStrictEqual(stored, folded))
-      problems.push(problem('reordered', runId, `${what} is ${show(stored)}, by its history ${show(folded)}`))
-  return problems
-}
-
-function show(value: unknown): string {
-  return (JSON.stringify(value) ?? 'none').slice(0, 200)
 }

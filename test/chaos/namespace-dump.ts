@@ -32,11 +32,12 @@ export interface ShardDump {
   readonly tag: string
   readonly runs: ReadonlyMap<string, Readonly<Record<string, string>>>
   readonly histories: ReadonlyMap<string, readonly string[]>
-  /** Keys that hang on a run beside its record and history, by run id: mailbox and sent events. */
-  readonly attachments: readonly { readonly key: string; readonly runId: string }[]
+  /** By run id: the answers that its events were given, by event id. */
+  readonly answers: ReadonlyMap<string, Readonly<Record<string, string>>>
   readonly due: Scored
   readonly byStatus: ReadonlyMap<string, Scored>
   readonly byProcedure: ReadonlyMap<string, Scored>
+  readonly byTag: ReadonlyMap<string, Scored>
   readonly queue: QueueDump
   /** Keys under the tag that no document names. */
   readonly unknownKeys: readonly string[]
@@ -70,8 +71,9 @@ async function keysUnder(client: Redis, start: string): Promise<string[]> {
 async function dumpShard(client: Redis, prefix: string, index: number): Promise<ShardDump> {
   const tag = shardTag(prefix, index)
   const names = sortKeys(await keysUnder(client, `${tag}:`), `${tag}:`, `${tag}:${queueName(index)}:`)
-  const [runs, histories] = await Promise.all([
+  const [runs, answers, histories] = await Promise.all([
     readAll<Record<string, string>>(client, names.runs, (pipeline, key) => pipeline.hgetall(key)),
+    readAll<Record<string, string>>(client, names.answers, (pipeline, key) => pipeline.hgetall(key)),
     readAll<string[]>(client, names.histories, (pipeline, key) => pipeline.lrange(key, 0, -1)),
   ])
   return {
@@ -79,10 +81,11 @@ async function dumpShard(client: Redis, prefix: string, index: number): Promise<
     tag,
     runs,
     histories,
-    attachments: names.attachments,
+    answers,
     due: await readScored(client, `${tag}:due`),
     byStatus: await readIndexes(client, names.byStatus),
     byProcedure: await readIndexes(client, names.byProcedure),
+    byTag: await readIndexes(client, names.byTag),
     queue: await dumpQueue(client, `${tag}:${queueName(index)}:`, names),
     unknownKeys: names.unknownKeys,
   }
@@ -93,7 +96,8 @@ interface KeyNames {
   readonly histories: Map<string, string>
   readonly byStatus: Map<string, string>
   readonly byProcedure: Map<string, string>
-  readonly attachments: { key: string; runId: string }[]
+  readonly byTag: Map<string, string>
+  readonly answers: Map<string, string>
   readonly jobs: Set<string>
   readonly locks: Set<string>
   readonly logs: Set<string>
@@ -107,7 +111,8 @@ function sortKeys(keys: readonly string[], own: string, queue: string): KeyNames
     histories: new Map(),
     byStatus: new Map(),
     byProcedure: new Map(),
-    attachments: [],
+    byTag: new Map(),
+    answers: new Map(),
     jobs: new Set(),
     locks: new Set(),
     logs: new Set(),
@@ -126,10 +131,10 @@ function sortOwnKey(names: KeyNames, key: string, rest: string): boolean {
   const kinds: [string, (id: string) => unknown][] = [
     ['run:', (id) => names.runs.set(id, key)],
     ['hist:', (id) => names.histories.set(id, key)],
-    ['mail:', (runId) => names.attachments.push({ key, runId })],
-    ['sent:', (runId) => names.attachments.push({ key, runId })],
+    ['sent:', (id) => names.answers.set(id, key)],
     ['runs:status:', (status) => names.byStatus.set(status, key)],
     ['runs:procedure:', (name) => names.byProcedure.set(name, key)],
+    ['runs:tag:', (name) => names.byTag.set(name, key)],
   ]
   const kind = kinds.find(([start]) => rest.startsWith(start))
   if (!kind) return SHARD_SINGLES.has(rest) || /^shard-\d+$/.test(rest)

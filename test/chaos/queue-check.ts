@@ -7,6 +7,8 @@ import { homeShard, isOver, parseJob, type RunHash } from './formats.js'
 import type { Scored, ShardDump } from './namespace-dump.js'
 import { type Problem, problem } from './problems.js'
 
+/** What goes on without anybody's asking: by its job, its sleep, or what a pause holds. */
+const MOVES_ITSELF = new Set(['running', 'rolling_back', 'scheduled'])
 /** A claimed deadline stands later in `due` than in the record, by the sweeper's lease. */
 const LEASE_SLACK_MS = 10_000
 
@@ -48,8 +50,18 @@ function reasonStuck({ due }: ShardDump, queued: ReadonlySet<string>, runId: str
     return `"due" has it at ${dueAt}, its deadline is ${Math.min(...deadlines)}`
   if (run.job !== undefined && !queued.has(`${runId}.${run.rev}.${run.job}`))
     return `its job ${runId}.${run.rev}.${run.job} is in no queue`
-  if (run.status === 'running' && run.job === undefined && run.zt === undefined) return 'it has neither job nor sleep'
-  return undefined
+  return MOVES_ITSELF.has(activity(run)) && run.job === undefined && run.zt === undefined && !isHeld(run)
+    ? 'it has neither job nor sleep, nor is anything held'
+    : undefined
+}
+
+/** What a run does, or will do when it is resumed. */
+function activity({ status, more }: RunHash): string {
+  return String(more?.pause?.status ?? status)
+}
+
+function isHeld({ more }: RunHash): boolean {
+  return more?.pause?.held !== undefined
 }
 
 /** Keys and members of sets and lists that no run stands behind. */
@@ -65,6 +77,9 @@ export function findUnlisted({ shard, runs }: QueueCheckInput): Problem[] {
       problems.push(problem('lost', runId, `the index of status ${run.status} does not have it at ${run.t0}`))
     if (shard.byProcedure.get(run.proc)?.get(runId) !== run.t0)
       problems.push(problem('lost', runId, `the index of procedure ${run.proc} does not have it at ${run.t0}`))
+    for (const tag of run.more?.tags ?? [])
+      if (shard.byTag.get(tag)?.get(runId) !== run.t0)
+        problems.push(problem('lost', runId, `the index of tag ${tag} does not have it at ${run.t0}`))
   }
   return problems
 }
@@ -79,8 +94,8 @@ function orphanKeys({ shard, shards, runs, lost }: QueueCheckInput): Problem[] {
   const gone = (runId: string) => !runs.has(runId) && !lost.has(runId)
   for (const runId of shard.histories.keys())
     if (gone(runId)) problems.push(orphan(`${tag}:hist:${runId}`, `a history without its run ${runId}`, runId))
-  for (const { key, runId } of shard.attachments)
-    if (gone(runId)) problems.push(orphan(key, `${key} belongs to no run`, runId))
+  for (const runId of shard.answers.keys())
+    if (gone(runId)) problems.push(orphan(`${tag}:sent:${runId}`, `answers to events of no run ${runId}`, runId))
   for (const runId of runs.keys())
     if (homeShard(runId, shards) !== shard.index)
       problems.push(orphan(`${tag}:run:${runId}`, `run ${runId} lives on a shard that is not its own`, runId))
@@ -129,7 +144,7 @@ function isCurrent(runs: ReadonlyMap<string, RunHash>, jobId: string): boolean {
 
 /** Members of `due` and of the indexes. */
 function orphanMembers({ shard, runs, lost }: QueueCheckInput): Problem[] {
-  const { tag, due, byStatus, byProcedure } = shard
+  const { tag, due, byStatus, byProcedure, byTag } = shard
   const problems: Problem[] = []
   for (const runId of due.keys()) {
     const run = runs.get(runId)
@@ -137,18 +152,19 @@ function orphanMembers({ shard, runs, lost }: QueueCheckInput): Problem[] {
     if (!armed && !lost.has(runId))
       problems.push(orphan(`${tag}:due`, `due holds ${runId}, which has no deadline`, runId))
   }
-  const strays = (kind: string, indexes: ReadonlyMap<string, Scored>, nameOf: (run: RunHash) => string) => {
+  const strays = (kind: string, indexes: ReadonlyMap<string, Scored>, namesOf: (run: RunHash) => readonly string[]) => {
     for (const [name, members] of indexes)
       for (const runId of members.keys()) {
         const run = runs.get(runId)
-        if (lost.has(runId) || (run && nameOf(run) === name)) continue
-        const actual = run ? `whose ${kind} is ${nameOf(run)}` : 'a run that is not there'
+        if (lost.has(runId) || (run && namesOf(run).includes(name))) continue
+        const actual = run ? `whose ${kind} is ${namesOf(run).join() || 'none'}` : 'a run that is not there'
         problems.push(
           orphan(`${tag}:runs:${kind}:${name}`, `the index of ${kind} ${name} holds ${runId}, ${actual}`, runId),
         )
       }
   }
-  strays('status', byStatus, (run) => run.status)
-  strays('procedure', byProcedure, (run) => run.proc)
+  strays('status', byStatus, (run) => [run.status])
+  strays('procedure', byProcedure, (run) => [run.proc])
+  strays('tag', byTag, (run) => run.more?.tags ?? [])
   return problems
 }

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { replay } from '../../src/engine/replay.js'
 import { NonRetryableError, ProcessionError } from '../../src/kernel/errors.js'
 import type { RunHandle } from '../../src/runs/run-handle.js'
 import { gate, openTestNamespace, type TestNamespace } from '../support/fleet-in-process.js'
@@ -261,4 +262,15 @@ describe.each(rows)('a run that is %s:', (situation, ...outcomes) => {
     if (call === 'fork') expect(after).toStrictEqual(before)
     else expect(after.seq).toBe(before.seq + 1)
   })
+})
+
+test('whatever was done to them, every history replays to its run', async () => {
+  for (const { store } of [refusing, accepting]) {
+    const { items } = await store.runs({ limit: 1_000 })
+    expect(items.length).toBeGreaterThan(15)
+    for (const { id, current, status, context, revision, seq } of items) {
+      const { items: history } = await store.history(id)
+      expect(replay(history), id).toMatchObject({ state: current, status, context, revision, seq })
+    }
+  }
 })

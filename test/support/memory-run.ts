@@ -1,7 +1,7 @@
 import { committedRun, retriedRun } from '../../src/engine/committed.js'
 import { decide } from '../../src/engine/decide.js'
 import type { CommitDecision, Decision, EngineInput } from '../../src/engine/decision.js'
-import type { HistoryEntry } from '../../src/engine/history.js'
+import type { EntryDraft, HistoryEntry } from '../../src/engine/history.js'
 import { type ReplayedRun, replay } from '../../src/engine/replay.js'
 import type { RunRecord } from '../../src/engine/run.js'
 import { decideStart, type StartInput } from '../../src/engine/start.js'
@@ -37,6 +37,13 @@ export class MemoryRun {
       this.history.push({ ...decision.entry, at: this.now, seq: this.record.seq })
     }
     return decision
+  }
+
+  /** Writes an entry beside the run's course, as a worker does for a late result or for a job that it gives back. */
+  note(draft: EntryDraft): void {
+    const acted = draft.mayHaveActed ? { mayHaveActed: true as const } : {}
+    this.record = { ...this.record, seq: this.record.seq + 1, ...acted }
+    this.history.push({ ...draft, at: this.now, seq: this.record.seq })
   }
 
   #apply(before: RunRecord, decision: CommitDecision): void {

@@ -2,23 +2,25 @@ import fc from 'fast-check'
 import type { EngineInput } from '../../src/engine/decision.js'
 
 /** Names that a naive implementation would stumble over stand among the plain ones. */
-const STATES = ['a', 'b', 'c', 'd', 'constructor', '__proto__', 'Wait X Seconds']
+export const STATES = ['a', 'b', 'c', 'd', 'constructor', '__proto__', 'Wait X Seconds']
 const EVENTS = ['success', 'error', 'timeout', 'go', 'stop', 'toString']
-const FIELDS = ['n', 'env', 'flag', 'constructor']
+export const FIELDS = ['n', 'env', 'flag', 'constructor']
 
-const value = fc.oneof(
+/** What stands in contexts, payloads and comparisons. */
+export const value = fc.oneof(
   fc.integer({ min: -3, max: 3 }),
   fc.constantFrom('staging', 'prod', ''),
   fc.boolean(),
   fc.constant(null),
 )
 const field = fc.constantFrom(...FIELDS, 'error.code', 'event.payload.n', 'missing.deep')
-const condition = fc.oneof(
+/** One comparison, of a guard, a rule or a `conditional`. */
+export const condition = fc.oneof(
   fc.record({ field, op: fc.constantFrom('eq', 'ne'), value }),
   fc.record({ field, op: fc.constantFrom('gt', 'lte'), value: fc.integer({ min: -3, max: 3 }) }),
   fc.record({ field, op: fc.constant('exists'), value: fc.boolean() }),
 )
-const { guard } = fc.letrec((tie) => ({
+export const { guard } = fc.letrec((tie) => ({
   guard: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
     condition,
@@ -101,7 +103,8 @@ export const procedureDocument = fc.integer({ min: 1, max: STATES.length }).chai
     }))
 })
 
-const patch = fc.dictionary(fc.constantFrom(...FIELDS, '__proto__'), value)
+/** What is merged into a context. */
+export const patch = fc.dictionary(fc.constantFrom(...FIELDS, '__proto__'), value)
 
 /** Anything that can happen to a run, sensible or not. */
 export const engineInput: fc.Arbitrary<EngineInput> = fc.oneof(

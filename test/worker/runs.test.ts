@@ -366,7 +366,7 @@ describe('time', () => {
     expect(await run.result({ until: 'idle', ...ended })).toMatchObject({ current: 'w' })
     gates.get(id)!.open()
     await waitUntil('the late result in the history', async () => (await types(id)).includes('discarded'))
-    expect(calls).toContain(`released ${id} superseded`)
+    expect(calls).toContain(`released ${id} timed_out`)
     expect(await run.state()).toMatchObject({ current: 'w', context: {} })
     expect((await ns.history(id)).at(-1)).toMatchObject({
       type: 'discarded',
@@ -397,7 +397,7 @@ describe('control', () => {
     await waitUntil('the action to hear of it', () => calls.includes(`told to stop ${id}`))
     gates.get(id)!.open()
     await waitUntil('the action to end', () => calls.some((call) => call.startsWith(`released ${id}`)))
-    expect(calls).toContain(`released ${id} superseded`)
+    expect(calls).toContain(`released ${id} cancelled`)
     await expect(run.cancel()).rejects.toMatchObject({ code: 'invalid_status' })
     await expect(run.sendEvent('go')).rejects.toMatchObject({ code: 'invalid_status' })
     expect((await ns.history(id)).find((entry) => entry.type === 'cancelled')).toMatchObject({ reason: 'not needed' })

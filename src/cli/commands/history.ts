@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Cli } from '../cli.js'
+import { example } from '../example.js'
 import { wholeHistory } from '../follow-run.js'
 import { Timeline } from '../timeline.js'
 
@@ -9,12 +10,12 @@ export function addHistoryCommand(program: Command, cli: Cli): void {
     .command('history')
     .description('show everything that was committed to a run, oldest first')
     .argument('<run>', 'id of the run')
+    .addHelpText('after', example('procession history order-17'))
     .action((runId: string) =>
       cli.withStore(async (store) => {
         const items = await wholeHistory(store, runId)
         cli.output.show({ items }, () => {
-          const states = items.map(({ state, from }) => state ?? from ?? '')
-          const timeline = new Timeline({ ...display(cli), states })
+          const timeline = new Timeline({ ...display(cli), entries: items, showSeq: true })
           return items.map((entry) => timeline.line(entry))
         })
       }),

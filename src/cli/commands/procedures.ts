@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { RegisteredVersion } from '../../runs/registry.js'
 import { exactVersion } from '../arguments.js'
 import type { Cli } from '../cli.js'
+import { example } from '../example.js'
 import { tableLines } from '../table.js'
 import { ago } from '../times.js'
 
@@ -17,6 +18,7 @@ export function addProceduresCommand(program: Command, cli: Cli): void {
     .description('list the registered procedures')
     .option('--deactivate <name@version>', 'start no new runs of this version; runs that go on keep it', exactVersion)
     .option('--activate <name@version>', 'let a deactivated version be started again', exactVersion)
+    .addHelpText('after', example('procession procedures --deactivate deploy_workflow@1.0'))
     .action((options: ProceduresOptions) =>
       cli.withStore(async (store) => {
         const { activate, deactivate } = options

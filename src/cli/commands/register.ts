@@ -3,6 +3,7 @@ import { ProcessionError } from '../../kernel/errors.js'
 import type { Registration } from '../../runs/registry.js'
 import type { ProceduralStore } from '../../runs/store.js'
 import type { Cli } from '../cli.js'
+import { example } from '../example.js'
 import { issueText } from '../failure.js'
 import { type LocatedIssue, type ProcedureInFile, readProcedureFiles } from '../procedure-files.js'
 
@@ -12,13 +13,17 @@ interface Registered extends Omit<Registration, 'warnings'> {
   readonly warnings: readonly LocatedIssue[]
 }
 
+const AFTER_HELP = `
+All files are checked before anything is stored.
+${example('procession register examples/*.json')}`
+
 /** `register FILE…`: stores procedures, so that runs of them can be started. Nothing is stored when one has a fault. */
 export function addRegisterCommand(program: Command, cli: Cli): void {
   program
     .command('register')
     .description('store procedures; a version that is there with the same content is left as it is')
     .argument('<file...>', 'JSON files, each one procedure or a list of them; - for stdin')
-    .addHelpText('after', '\nAll files are checked before anything is stored.')
+    .addHelpText('after', AFTER_HELP)
     .action(async (files: string[]) => {
       const procedures = await readProcedureFiles(files)
       refuseFaults(procedures)

@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
 import type { EventAnswer } from '../../runs/event-answer.js'
+import type { EventOptions } from '../../runs/requests.js'
 import type { ProceduralStore } from '../../runs/store.js'
 import { jsonArgument } from '../arguments.js'
-import { awaitedEvents } from '../awaited-events.js'
+import { whereTaken } from '../awaited-events.js'
 import type { Cli } from '../cli.js'
+import { example } from '../example.js'
 import { EXIT } from '../exit-codes.js'
 import { printable } from '../printable.js'
 
@@ -11,13 +13,19 @@ const REASONS: Record<NonNullable<EventAnswer['reason']>, string> = {
   no_transition: 'no transition of that state takes it',
   guard_blocked: 'the guards of its transitions do not hold',
   scheduled: 'the run has not begun yet',
-  paused: 'the run is paused',
+  paused: 'the run is paused, and holds what the event before led to',
   rolling_back: 'the run is rolling back',
   history_limit: 'its history is full, and the run has failed by that',
   stale: 'the run had moved on',
 }
 
-/** `send RUN EVENT`: exit code 1 when no transition takes the event. */
+interface CommandOptions {
+  readonly payload?: string
+  readonly eventId?: string
+  readonly whenReady?: boolean
+}
+
+/** `send RUN EVENT`: exit code 1 when no transition takes the event, nor the mailbox where that is asked for. */
 export function addSendCommand(program: Command, cli: Cli): void {
   program
     .command('send')
@@ -25,16 +33,31 @@ export function addSendCommand(program: Command, cli: Cli): void {
     .argument('<run>', 'id of the run')
     .argument('<event>', 'name of the event, exactly as its transition has it')
     .option('--payload <json>', 'what guards and the next action see of the event, as JSON or as @FILE')
-    .action(async (runId: string, event: string, { payload }: { payload?: string }) => {
-      const value = payload === undefined ? undefined : await jsonArgument('--payload', payload)
-      await cli.withStore(async (store) => {
-        const answer = await store.sendEvent(runId, event, payload === undefined ? {} : { payload: value })
-        if (answer.accepted) {
-          const state = cli.output.paint.bold(printable(answer.state))
-          cli.output.show(answer, () => [`accepted: run ${runId} is in state ${state}`])
-        } else await tellRefusal(cli, store, { runId, event, answer })
-      })
-    })
+    .option('--event-id <id>', 'your own name for this event: sent again with it, it is answered as before')
+    .option('--when-ready', 'an event that comes too early is kept in a mailbox until the run waits for it')
+    .addHelpText('after', example(`procession send order-17 approve --payload '{"reviewer":"Ada"}' --when-ready`))
+    .action((runId: string, event: string, options: CommandOptions) => send(cli, runId, event, options))
+}
+
+async function send(cli: Cli, runId: string, event: string, options: CommandOptions): Promise<void> {
+  const { payload, eventId, whenReady } = options
+  const request: EventOptions = {
+    ...(payload !== undefined && { payload: await jsonArgument('--payload', payload) }),
+    ...(eventId !== undefined && { eventId }),
+    ...(whenReady && { deliver: 'when_ready' }),
+  }
+  await cli.withStore(async (store) => {
+    const answer = await store.sendEvent(runId, event, request)
+    if (answer.accepted) cli.output.show(answer, () => [acceptedLine(cli, runId, event, answer)])
+    else await tellRefusal(cli, store, { runId, event, answer })
+  })
+}
+
+function acceptedLine({ output }: Cli, runId: string, event: string, { state, buffered }: EventAnswer): string {
+  const { bold, yellow } = output.paint
+  const where = `run ${runId} is in state ${bold(printable(state))}`
+  if (!buffered) return `accepted: ${where}`
+  return `${yellow('buffered')}: ${where}; ${bold(printable(event))} lies in its mailbox until the run waits for it`
 }
 
 /** With `--json` the answer is the document; else the reason is an error on stderr. */
@@ -47,9 +70,26 @@ async function tellRefusal(
   cli.exitCode = EXIT.error
   if (output.json) return output.show(answer, () => [])
   const reason = answer.reason ?? 'no_transition'
-  const takes = await awaitedEvents(store, await store.getState(runId))
-  const hint = takes.length > 0 ? `; it takes ${takes.join(', ')}` : ''
+  const hints = await refusalHints(store, runId, event, reason)
   const what = `run ${runId} in state ${JSON.stringify(answer.state)} did not accept ${JSON.stringify(event)}`
   const { red, dim } = output.errorPaint
-  output.note(`${red('error:')} ${printable(`${what}: ${REASONS[reason]}${hint}`)} ${dim(`[${reason}]`)}`)
+  const text = [`${what}: ${REASONS[reason]}`, ...hints].join('; ')
+  output.note(`${red('error:')} ${printable(text)} ${dim(`[${reason}]`)}`)
+}
+
+async function refusalHints(
+  store: ProceduralStore,
+  runId: string,
+  event: string,
+  reason: NonNullable<EventAnswer['reason']>,
+): Promise<string[]> {
+  if (reason === 'scheduled' || reason === 'paused') return ['--when-ready keeps it until then']
+  if (reason !== 'no_transition' && reason !== 'guard_blocked') return []
+  const { takes, elsewhere } = await whereTaken(store, await store.getState(runId), event)
+  return [
+    ...(takes.length > 0 ? [`it takes ${takes.join(', ')}`] : []),
+    ...(reason === 'no_transition' && elsewhere.length > 0
+      ? [`${elsewhere.join(', ')} would take it: --when-ready keeps it until then`]
+      : []),
+  ]
 }

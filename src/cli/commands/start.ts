@@ -1,67 +1,74 @@
 import { type Command, Option } from 'commander'
-import { LIMITS } from '../../kernel/limits.js'
-import type { ProceduralStore } from '../../runs/store.js'
-import { jsonObjectArgument, procedureReference, wholeNumber } from '../arguments.js'
+import type { StartOptions } from '../../runs/start-options.js'
+import { durationArgument, jsonObjectArgument, procedureReference, wholeNumber } from '../arguments.js'
 import type { Cli } from '../cli.js'
-import { EXIT } from '../exit-codes.js'
-import { runLines } from '../run-view.js'
+import { contextsOfFile, copiesOf } from '../contexts-to-start.js'
+import { example } from '../example.js'
+import { addNewRunOptions, type NewRunOptions, newRunOptions, showNewRun } from '../new-run.js'
+import { startMany } from '../start-many.js'
 
-interface CommandOptions {
+interface CommandOptions extends NewRunOptions {
   readonly context?: string
-  readonly runId?: string
-  readonly idempotencyKey?: string
   readonly drive?: 'auto' | 'manual'
-  readonly timeout?: number
-  readonly wait?: boolean
-  readonly waitTimeout?: number
+  readonly delay?: number
+  readonly count?: number
+  readonly file?: string
 }
 
-const milliseconds = wholeNumber(1, LIMITS.durationMs)
+const MOST_RUNS = 1_000_000
 
-/** `start NAME[@VERSION]`: starts a run, and waits for its end where that is asked for. */
+const AFTER_HELP = `
+With --count or --file, the ids of the runs are printed, one a line; exit code 1 when one was not started. Each then has
+an idempotency key of its own, KEY.1, KEY.2 …: the same command again starts what is missing.
+${example(
+  `procession start deploy_workflow --context '{"env":"staging"}' --wait`,
+  'procession start deploy_workflow@1.0 --file contexts.jsonl --tag nightly --delay 30s',
+)}`
+
+/** `start NAME[@VERSION]`: starts a run, and waits for its end where that is asked for; or starts many. */
 export function addStartCommand(program: Command, cli: Cli): void {
-  program
+  const command = program
     .command('start')
-    .description('start a run')
+    .description('start a run, or many')
     .argument('<name[@version]>', 'the procedure; its latest active version by default', procedureReference)
     .option('--context <json>', 'the context that it begins with, as JSON or as @FILE')
-    .option('--run-id <id>', 'id of the run; a used one answers with the run that has it')
-    .option('--idempotency-key <key>', 'the same key and input start one run, however often it is called')
     .addOption(
       new Option('--drive <how>', 'manual: actions run, but only "send" moves the run on').choices(['auto', 'manual']),
     )
-    .option('--timeout <ms>', 'the run fails when it takes longer', milliseconds)
-    .option('--wait', 'wait until the run has ended; exit code 3 unless it is completed')
-    .option('--wait-timeout <ms>', 'wait no longer than this (exit code 4); the run goes on', milliseconds)
+    .option('--delay <duration>', 'begin only after this, e.g. 1500 (ms), 30s or 2h', durationArgument())
+  addNewRunOptions(command)
+    .addOption(
+      new Option('--count <n>', 'start so many runs')
+        .argParser(wholeNumber(1, MOST_RUNS))
+        .conflicts(['runId', 'wait', 'waitTimeout']),
+    )
+    .addOption(
+      new Option('--file <file>', 'start a run for each line of a file, a context as JSON; - for stdin').conflicts([
+        'context',
+        'count',
+        'runId',
+        'wait',
+        'waitTimeout',
+      ]),
+    )
+    .addHelpText('after', AFTER_HELP)
     .action((procedure: ReturnType<typeof procedureReference>, options: CommandOptions) =>
       start(cli, procedure, options),
     )
 }
 
 async function start(cli: Cli, procedure: { name: string; version: string }, options: CommandOptions): Promise<void> {
-  const { runId, idempotencyKey, drive, timeout, wait, waitTimeout } = options
+  const { drive, delay, count, file } = options
+  const how: StartOptions = {
+    ...newRunOptions(options),
+    ...(drive !== undefined && { drive }),
+    ...(delay !== undefined && { delayMs: delay }),
+  }
+  if (file !== undefined) return startMany(cli, procedure, await contextsOfFile(file), how)
   const context = options.context === undefined ? {} : await jsonObjectArgument('--context', options.context)
+  if (count !== undefined) return startMany(cli, procedure, copiesOf(context, count), how)
   await cli.withStore(async (store) => {
-    const run = await store.startProcedure(procedure.name, procedure.version, context, {
-      ...(runId !== undefined && { runId }),
-      ...(idempotencyKey !== undefined && { idempotencyKey }),
-      ...(drive !== undefined && { drive }),
-      ...(timeout !== undefined && { timeoutMs: timeout }),
-    })
-    if (wait || waitTimeout !== undefined) await showEnd(cli, store, run.id, waitTimeout)
-    else await showStart(cli, store, run.id)
+    const run = await store.startProcedure(procedure.name, procedure.version, context, how)
+    await showNewRun(cli, store, run.id, options)
   })
-}
-
-async function showEnd(cli: Cli, store: ProceduralStore, runId: string, timeoutMs: number | undefined): Promise<void> {
-  const state = await store.runToCompletion(runId, timeoutMs === undefined ? {} : { timeoutMs })
-  cli.output.show(state, () => runLines(state, cli.output))
-  if (state.status !== 'completed') cli.exitCode = EXIT.endedOtherwise
-}
-
-async function showStart(cli: Cli, store: ProceduralStore, runId: string): Promise<void> {
-  const state = await store.getState(runId)
-  cli.output.show(state, () => runLines(state, cli.output))
-  if (!cli.output.json && cli.output.errorIsTerminal)
-    cli.output.note(cli.output.errorPaint.dim(`"procession watch ${runId}" follows it`))
 }

@@ -1,10 +1,15 @@
 import type { Command } from 'commander'
 import type { Cli } from '../cli.js'
+import { example } from '../example.js'
 import { EXIT } from '../exit-codes.js'
 import { issueText } from '../failure.js'
 import type { Output } from '../output.js'
 import { printable } from '../printable.js'
 import { type ProcedureInFile, readProcedureFiles } from '../procedure-files.js'
+
+const AFTER_HELP = `
+Exit code 1 when there is a fault. Warnings alone are no fault.
+${example('procession validate examples/deploy.json')}`
 
 /** `validate FILE…`: every fault and warning of procedures, without a Redis. */
 export function addValidateCommand(program: Command, cli: Cli): void {
@@ -12,7 +17,7 @@ export function addValidateCommand(program: Command, cli: Cli): void {
     .command('validate')
     .description('check procedures: every fault with its place; needs no Redis')
     .argument('<file...>', 'JSON files, each one procedure or a list of them; - for stdin')
-    .addHelpText('after', '\nExit code 1 when there is a fault. Warnings alone are no fault.')
+    .addHelpText('after', AFTER_HELP)
     .action(async (files: string[]) => {
       const procedures = await readProcedureFiles(files)
       const valid = procedures.every(({ faults }) => faults.length === 0)

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { isEnded, type RunStatus } from '../../engine/status.js'
 import type { ProceduralStore } from '../../runs/store.js'
 import type { Cli } from '../cli.js'
+import { example } from '../example.js'
 import { EXIT } from '../exit-codes.js'
 import { followRun } from '../follow-run.js'
 import { interruptible } from '../interrupt.js'
@@ -16,7 +17,8 @@ interface WatchOptions {
 const AFTER_HELP = `
 A run is shown from its first entry until it has ended (exit code 3 unless it is completed).
 With --procedure or --all, what is committed from now on is shown, until Ctrl-C.
-With --json each entry is one document on a line of its own (NDJSON).`
+With --json each entry is one document on a line of its own (NDJSON).
+${example('procession watch order-17')}`
 
 /** `watch RUN|--procedure NAME|--all`: transitions as they are committed. */
 export function addWatchCommand(program: Command, cli: Cli): void {

@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
 import type { Cli } from '../cli.js'
+import { example } from '../example.js'
 import { addWorkerOptions, addWorkersOption } from '../worker/worker-arguments.js'
 
 const AFTER_HELP = `
 SIGTERM and SIGINT let running actions end, until the drain timeout; then they are given back, and other
-workers repeat them. A second signal ends the process at once (exit code 130).`
+workers repeat them. A second signal ends the process at once (exit code 130).
+${example('procession worker --actions examples/actions.mjs --workers 2')}`
 
 /** `worker`: runs actions, in this process or in several. */
 export function addWorkerCommand(program: Command, cli: Cli): void {

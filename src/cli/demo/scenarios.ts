@@ -107,5 +107,5 @@ export async function playScenario(
 
 /** The states that a history entered, in order. */
 export function pathOf(entries: readonly HistoryEntry[]): string[] {
-  return entries.filter(({ revision }) => revision !== undefined).map(({ state }) => state ?? '')
+  return entries.flatMap(({ revision, state }) => (revision === undefined || state === undefined ? [] : [state]))
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { LIMITS } from '../../kernel/limits.js'
-import { wholeNumber, wholeNumbers } from '../arguments.js'
+import { collect, wholeNumber, wholeNumbers } from '../arguments.js'
 import { redisUrl, settingsOf } from '../settings.js'
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -50,10 +50,6 @@ export function addWorkersOption(command: Command): Command {
     'worker processes; one that dies is started again (default: 1, in this process)',
     wholeNumber(1, MAX_WORKERS),
   )
-}
-
-function collect(file: string, files: readonly string[] = []): string[] {
-  return [...files, file]
 }
 
 /** What a command line with {@link addWorkerOptions} says. Throws `redis_not_found`. */

@@ -1,7 +1,7 @@
 import { LIMITS } from '../../kernel/limits.js'
 import { FUNCTIONS } from './functions.js'
 import { badExpression, type CelNode, characterAt, type ExpressionFault } from './language.js'
-import { childrenOf, macroOf } from './tree.js'
+import { childrenOf, MACRO_NAMES, macroOf } from './tree.js'
 import { FIELDS, VARIABLES } from './variables.js'
 
 /*
@@ -71,7 +71,7 @@ function variableRefusal({ args: name, start }: CelNode & { op: 'id' }, { item, 
     return inResult ? badExpression(`${name} at ${at} cannot be put into a list or map inside map()`) : undefined
   }
   if (Object.hasOwn(VARIABLES, name)) return undefined
-  return badExpression(`there is no '${name}' as at ${at}; write context.${name}, or a field of event or error`)
+  return badExpression(`'${name}' at ${at} is unknown; write context.${name}, or a field of event or error`)
 }
 
 function fieldRefusal({ args: [of, name], pos }: CelNode & { op: '.' }): ExpressionFault | undefined {
@@ -79,7 +79,7 @@ function fieldRefusal({ args: [of, name], pos }: CelNode & { op: '.' }): Express
   const fields = FIELDS[of.args]
   if (Object.hasOwn(fields, name)) return undefined
   const known = Object.keys(fields).join(', ')
-  return badExpression(`${of.args} has no field '${name}' as at ${characterAt(pos)}; it has ${known}`)
+  return badExpression(`'${name}' at ${characterAt(pos)} is no field of ${of.args}, which has ${known}`)
 }
 
 function aggregateRefusal(node: CelNode & { op: 'list' | 'map' }, place: Place): ExpressionFault | undefined {
@@ -95,18 +95,18 @@ function aggregateRefusal(node: CelNode & { op: 'list' | 'map' }, place: Place):
   return firstRefusal(childrenOf(node), { ...place, literals, inResult: place.inMap === true })
 }
 
-function callRefusal(node: CelNode & { op: 'call' | 'rcall' }, place: Place): ExpressionFault | undefined {
+type Call = CelNode & { op: 'call' | 'rcall' }
+
+function callRefusal(node: Call, place: Place): ExpressionFault | undefined {
+  const [name] = node.args
   const macro = macroOf(node)
   if (macro) {
-    const { name, range, variable, bodies } = macro
-    const at = characterAt(node.start)
-    if (place.item !== undefined) return badExpression(`${name}() at ${at} is inside another macro; one cannot be`)
-    if (Object.hasOwn(VARIABLES, variable))
-      return badExpression(`${name}() at ${at}: ${variable} is taken, name the item otherwise`)
-    const body: Place = { literals: place.literals, item: variable, inMap: name === 'map' }
-    return refusalAt(range, place) ?? firstRefusal(bodies, body)
+    if (place.item !== undefined) return badExpression(`${callAt(node)} is inside another macro; one cannot be`)
+    if (Object.hasOwn(VARIABLES, macro.variable))
+      return badExpression(`${callAt(node)}: ${macro.variable} is taken, name the item otherwise`)
+    const body: Place = { literals: place.literals, item: macro.variable, inMap: name === 'map' }
+    return refusalAt(macro.range, place) ?? firstRefusal(macro.bodies, body)
   }
-  const [name] = node.args
   if (node.op === 'call' && name === 'has') return hasRefusal(node, place)
   if (!Object.hasOwn(FUNCTIONS, node.op === 'rcall' ? `.${name}` : name)) return unknownFunction(node)
   return firstRefusal(childrenOf(node), place)
@@ -117,19 +117,24 @@ function hasRefusal(node: CelNode & { op: 'call' }, place: Place): ExpressionFau
   let root = path
   while (root?.op === '.') root = root.args[0]
   if (path?.op === '.' && root?.op === 'id' && others.length === 0) return refusalAt(path, place)
-  return badExpression(`has() at ${characterAt(node.start)} takes one path of names, as in has(context.a.b)`)
+  return badExpression(`${callAt(node)} takes one path of names, as in has(context.a.b)`)
 }
 
-function unknownFunction(node: CelNode & { op: 'call' | 'rcall' }): ExpressionFault {
-  const [name] = node.args
-  const at = characterAt(node.start)
-  if (name === 'matches') {
-    return badExpression(`matches() at ${at} may take forever; use contains, startsWith or endsWith`)
+function unknownFunction(node: Call): ExpressionFault {
+  if (node.args[0] === 'matches') {
+    return badExpression(`${callAt(node)} may take forever; use contains, startsWith or endsWith`)
   }
-  const known = Object.keys(FUNCTIONS).filter((other) => other.startsWith('.') === (node.op === 'rcall'))
-  const names = [...(node.op === 'rcall' ? ['all', 'exists', 'exists_one', 'filter', 'map'] : ['has']), ...known]
-  const list = names.map((other) => other.replace('.', '')).join(', ')
+  const isMethod = node.op === 'rcall'
+  const known = Object.keys(FUNCTIONS).filter((name) => name.startsWith('.') === isMethod)
+  const names = [...(isMethod ? MACRO_NAMES : ['has']), ...known].map((name) => name.replace('.', ''))
   return badExpression(
-    `there is no ${node.op === 'rcall' ? 'method' : 'function'} ${name}() as at ${at}; there are ${list}`,
+    `${callAt(node)} does not exist; the ${isMethod ? 'methods' : 'functions'} are ${names.join(', ')}`,
   )
+}
+
+/** The name of what is called, and where it stands: a method, after what it is called on. */
+function callAt(node: Call): string {
+  const [name] = node.args
+  const from = node.op === 'rcall' ? node.args[1].end : node.start
+  return `${name}() at ${characterAt(node.input.indexOf(name, from))}`
 }

@@ -9,6 +9,8 @@ const MACROS: Readonly<Record<string, readonly number[]>> = {
   map: [1, 2],
 }
 
+export const MACRO_NAMES: readonly string[] = Object.keys(MACROS)
+
 export interface Macro {
   readonly name: string
   /** What it goes over. */

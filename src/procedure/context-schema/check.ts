@@ -11,12 +11,12 @@ export interface CompiledSchema {
   readonly type?: Check
   /** The other keywords, in the order in which they are reported. */
   readonly checks: readonly Check[]
+  /** `unevaluatedProperties` and `unevaluatedItems`: asked only when all others hold, and told what those have seen. */
+  readonly unevaluated: readonly Check[]
   /** Of the schema `false`, which nothing holds by: the keyword that it stands under. */
   readonly never?: string
   /** Steps that its checks cost beyond those of the schemas in them. */
   readonly steps: number
-  /** Whether it has `unevaluatedProperties` or `unevaluatedItems`, which must be told what the others have seen. */
-  readonly tracks: boolean
 }
 
 /** What a keyword is compiled from. */

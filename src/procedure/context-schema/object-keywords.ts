@@ -1,8 +1,8 @@
-import type { Json, JsonObject } from '../../kernel/json.js'
+import { isJsonObject, type Json, type JsonObject } from '../../kernel/json.js'
 import { nearestWord } from '../near-miss.js'
 import { showValue } from '../show-value.js'
 import type { Check, CompiledSchema, KeywordCompiler, KeywordSource } from './check.js'
-import { evaluate, evaluatePart, holdsBy } from './evaluate.js'
+import { evaluate, evaluatePart, faultsBy, holdsBy } from './evaluate.js'
 import type { TypeName } from './keywords.js'
 import { Pattern } from './pattern.js'
 import type { Seen } from './seen.js'
@@ -20,7 +20,7 @@ function forObjects(check: ObjectCheck): Check {
     typeof value !== 'object' || value === null || Array.isArray(value) || check(value, visit, seen)
 }
 
-/** An object under a keyword; a Map, so that no name is anything but data. */
+/** The entries of the object under a keyword, none when it is missing. */
 function entriesUnder(schema: JsonObject, keyword: string): [name: string, value: Json][] {
   return Object.hasOwn(schema, keyword) ? Object.entries(schema[keyword] as JsonObject) : []
 }
@@ -31,12 +31,9 @@ function compileRequired(names: string[], { schema }: KeywordSource): Check {
     let holds = visit.spend(names.length)
     for (const name of names) {
       if (Object.hasOwn(value, name)) continue
-      holds = visit.failAt(
-        [name],
-        'required',
-        () => phrases.get(name) ?? 'a value',
-        (expected) => `${showName(name)} is missing; expected ${expected}`,
-      )
+      const expected = phrases.get(name) ?? 'a value'
+      const message = () => ({ expected, message: `${showValue(name)} is missing; expected ${expected}` })
+      holds = visit.failWith('required', message, name)
       if (!visit.reports) break
     }
     return holds
@@ -45,7 +42,7 @@ function compileRequired(names: string[], { schema }: KeywordSource): Check {
 
 /** What a property's schema asks for, as far as a few words can say. */
 function phraseOf(schema: Json): string {
-  const type = typeof schema === 'object' && schema !== null && !Array.isArray(schema) ? schema.type : undefined
+  const type = isJsonObject(schema) && Object.hasOwn(schema, 'type') ? schema.type : undefined
   const names = (Array.isArray(type) ? type : [type]).filter((name) => name !== undefined)
   return names.length === 0 ? 'a value' : names.map((name) => TYPE_PHRASES[name as TypeName]).join(' or ')
 }
@@ -54,19 +51,15 @@ function compileDependentRequired(namesByName: JsonObject): Check | undefined {
   // Draft 7's `dependencies` has schemas beside lists of names.
   const needs = Object.entries(namesByName).filter((entry): entry is [string, string[]] => Array.isArray(entry[1]))
   if (needs.length === 0) return undefined
+  const steps = needs.reduce((sum, [, others]) => sum + 1 + others.length, 0)
   return forObjects((value, visit) => {
-    let holds = true
+    let holds = visit.spend(steps)
     for (const [name, others] of needs) {
       if (!Object.hasOwn(value, name)) continue
-      holds = visit.spend(others.length) && holds
       for (const other of others) {
         if (Object.hasOwn(value, other)) continue
-        holds = visit.failAt(
-          [other],
-          'dependentRequired',
-          () => 'a value',
-          () => `${showName(other)} is missing; it is needed beside ${showName(name)}`,
-        )
+        const message = () => `${showValue(other)} is missing; it is needed beside ${showValue(name)}`
+        holds = visit.failWith('dependentRequired', () => ({ expected: 'a value', message: message() }), other)
       }
     }
     return holds
@@ -75,10 +68,11 @@ function compileDependentRequired(namesByName: JsonObject): Check | undefined {
 
 function compileDependentSchemas(keyword: string, schemas: JsonObject, { below }: KeywordSource): Check | undefined {
   const needs: [string, CompiledSchema][] = []
-  for (const [name, schema] of Object.entries(schemas)) if (!Array.isArray(schema)) needs.push([name, below(keyword, name)])
+  for (const [name, schema] of Object.entries(schemas))
+    if (!Array.isArray(schema)) needs.push([name, below(keyword, name)])
   if (needs.length === 0) return undefined
   return forObjects((value, visit, seen) => {
-    let holds = true
+    let holds = visit.spend(needs.length)
     for (const [name, schema] of needs)
       if (Object.hasOwn(value, name)) holds = evaluate(schema, value, visit, seen) && holds
     return holds
@@ -88,7 +82,7 @@ function compileDependentSchemas(keyword: string, schemas: JsonObject, { below }
 function compileProperties(properties: JsonObject, { below }: KeywordSource): Check {
   const schemas = Object.keys(properties).map((name) => [name, below('properties', name)] as const)
   return forObjects((value, visit, seen) => {
-    let holds = true
+    let holds = visit.spend(schemas.length)
     for (const [name, schema] of schemas) {
       if (!Object.hasOwn(value, name)) continue
       seen?.addKey(name)
@@ -144,13 +138,18 @@ function additionalHolds(
   visit: Visit,
 ): boolean {
   if (schema.never === undefined) return evaluatePart(schema, value, name, visit)
-  const remedy = () => {
-    const meant = nearestWord(name, known)
-    if (meant !== undefined) return `did you mean ${showName(meant)}?`
-    const shown = [...known].slice(0, NAMES_SHOWN).map(showName).join(', ')
-    return known.size === 0 ? 'none is expected here' : `expected ${shown}${known.size > NAMES_SHOWN ? ' …' : ''}`
-  }
-  return visit.failAt([name], 'additionalProperties', remedy, (wanted) => `unknown property ${showName(name)}; ${wanted}`)
+  const say = () => ({
+    expected: 'nothing here',
+    message: `unknown property ${showValue(name)}; ${remedyFor(name, known)}`,
+  })
+  return visit.failWith('additionalProperties', say, name)
+}
+
+function remedyFor(name: string, known: ReadonlySet<string>): string {
+  const meant = nearestWord(name, known)
+  if (meant !== undefined) return `did you mean ${showValue(meant)}?`
+  const shown = [...known].slice(0, NAMES_SHOWN).map(showValue).join(', ')
+  return known.size === 0 ? 'none is expected here' : `expected ${shown}${known.size > NAMES_SHOWN ? ' …' : ''}`
 }
 
 function compilePropertyNames(_value: Json, { below }: KeywordSource): Check {
@@ -160,8 +159,11 @@ function compilePropertyNames(_value: Json, { below }: KeywordSource): Check {
     let holds = visit.spend(names.length)
     for (const name of names) {
       if (holdsBy(schema, name, visit)) continue
-      const why = () => visit.faultsOf(() => evaluate(schema, name, visit))[0]?.expected ?? 'another name'
-      holds = visit.failAt([name], 'propertyNames', why, (wanted) => `found the name ${showName(name)}; expected ${wanted}`)
+      const say = () => {
+        const expected = faultsBy(schema, name, visit)[0]?.expected ?? 'another name'
+        return { expected, message: `found the name ${showValue(name)}; expected ${expected}` }
+      }
+      holds = visit.failWith('propertyNames', say, name)
       if (!visit.reports) break
     }
     return holds
@@ -172,15 +174,13 @@ function countCheck(keyword: string, phrase: string, holds: (count: number) => b
   return forObjects((value, visit) => {
     const count = Object.keys(value).length
     if (visit.spend(count) && holds(count)) return true
-    return visit.fail(
-      keyword,
-      () => `${count} ${count === 1 ? 'property' : 'properties'}`,
-      () => phrase,
-    )
+    const found = `${count} ${count === 1 ? 'property' : 'properties'}`
+    return visit.failWith(keyword, () => ({ expected: phrase, message: `found ${found}; expected ${phrase}` }))
   })
 }
 
-function compileUnevaluated(_value: Json, { below }: KeywordSource): Check {
+/** `unevaluatedProperties`. */
+export function compileUnevaluatedProperties(_value: Json, { below }: KeywordSource): Check {
   const schema = below('unevaluatedProperties')
   return forObjects((value, visit, seen) => {
     const names = Object.keys(value)
@@ -189,23 +189,14 @@ function compileUnevaluated(_value: Json, { below }: KeywordSource): Check {
       if (seen?.hasKey(name)) continue
       if (schema.never === undefined) holds = evaluatePart(schema, value[name] as Json, name, visit) && holds
       else {
-        holds = visit.failAt(
-          [name],
-          'unevaluatedProperties',
-          () => 'nothing here',
-          () => `unknown property ${showName(name)}; nothing else in the schema allows it, so leave it out`,
-        )
+        const message = () => `unknown property ${showValue(name)}; no part of the schema allows it, so leave it out`
+        holds = visit.failWith('unevaluatedProperties', () => ({ expected: 'nothing here', message: message() }), name)
       }
       if (!holds && !visit.reports) break
     }
     seen?.addEveryKey()
     return holds
   })
-}
-
-/** A name in a sentence, cut to a length that leaves it readable. */
-function showName(name: string): string {
-  return `'${showValue(name).slice(1, -1)}'`
 }
 
 /** The keywords of objects, but for `unevaluatedProperties`, which comes after all others. */
@@ -223,6 +214,12 @@ export const OBJECT_KEYWORDS: readonly (readonly [keyword: string, compile: Keyw
   ],
   ['propertyNames', compilePropertyNames],
   ['properties', compileProperties],
+  ['patternProperties', (_patterns, source) => compileOtherProperties(source)],
+  [
+    'additionalProperties',
+    (_additional, source) =>
+      Object.hasOwn(source.schema, 'patternProperties') ? undefined : compileOtherProperties(source),
+  ],
   ['dependentSchemas', (schemas: JsonObject, source) => compileDependentSchemas('dependentSchemas', schemas, source)],
   ['dependencies', (schemas: JsonObject, source) => compileDependentSchemas('dependencies', schemas, source)],
 ]

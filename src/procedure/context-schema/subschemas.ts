@@ -54,7 +54,7 @@ class Indexer {
         break
       }
       const below = key === undefined ? [keyword] : [keyword, key]
-      const child = this.visit(value, [...path, ...below], `${pointer}/${below.map(escaped).join('/')}`)
+      const child = this.visit(value, [...path, ...below], pointerBelow(pointer, below))
       children.push({ keyword, subschema: child })
     }
     return subschema
@@ -82,6 +82,7 @@ function* schemasBelow(schema: JsonObject): Generator<[keyword: string, key: str
   }
 }
 
-function escaped(key: string | number): string {
-  return String(key).replaceAll('~', '~0').replaceAll('/', '~1')
+/** The pointer to a part of what `pointer` points to. */
+export function pointerBelow(pointer: string, keys: readonly (string | number)[]): string {
+  return [pointer, ...keys.map((key) => String(key).replaceAll('~', '~0').replaceAll('/', '~1'))].join('/')
 }

@@ -12,6 +12,9 @@ import { stepsForText } from './visit.js'
 /** Values of an `enum` that a message lists. */
 const VALUES_SHOWN = 8
 
+/** What a division of decimals costs. */
+const DIVISION_STEPS = 16
+
 /** What a value of each type is called. */
 export const TYPE_PHRASES: Readonly<Record<TypeName, string>> = {
   null: 'null',
@@ -41,13 +44,7 @@ export function compileType(given: TypeName | TypeName[]): Check {
   const tests = names.map((name) => IS_OF_TYPE[name])
   const [only] = tests
   const holds = only !== undefined && tests.length === 1 ? only : (value: Json) => tests.some((test) => test(value))
-  return (value, visit) =>
-    holds(value) ||
-    visit.fail(
-      'type',
-      () => showValue(value),
-      () => phrase,
-    )
+  return (value, visit) => holds(value) || visit.fail('type', value, phrase)
 }
 
 /** `enum`. */
@@ -58,41 +55,24 @@ function compileEnum(values: Json[]): Check {
   const phrase = `one of ${shown}${values.length > VALUES_SHOWN ? ' …' : ''}`
   return (value, visit) => {
     if (known.has(value, visit)) return true
-    return visit.failAt(
-      [],
-      'enum',
-      () => phrase,
-      (expected) => {
-        const meant = typeof value === 'string' ? nearestWord(value, words) : undefined
-        const question = meant === undefined ? '' : `; did you mean ${showValue(meant)}?`
-        return `found ${showValue(value)}; expected ${expected}${question}`
-      },
-    )
+    return visit.failWith('enum', () => {
+      const meant = typeof value === 'string' ? nearestWord(value, words) : undefined
+      const question = meant === undefined ? '' : `; did you mean ${showValue(meant)}?`
+      return { expected: phrase, message: `found ${showValue(value)}; expected ${phrase}${question}` }
+    })
   }
 }
 
 /** `const`. */
 function compileConst(wanted: Json): Check {
   const known = new JsonSet([wanted])
-  return (value, visit) =>
-    known.has(value, visit) ||
-    visit.fail(
-      'const',
-      () => showValue(value),
-      () => showValue(wanted),
-    )
+  const phrase = showValue(wanted)
+  return (value, visit) => known.has(value, visit) || visit.fail('const', value, phrase)
 }
 
 /** A keyword that bounds numbers; anything else holds. */
 function numberCheck(keyword: string, phrase: string, holds: (value: number) => boolean): Check {
-  return (value, visit) =>
-    typeof value !== 'number' ||
-    holds(value) ||
-    visit.fail(
-      keyword,
-      () => showValue(value),
-      () => phrase,
-    )
+  return (value, visit) => typeof value !== 'number' || holds(value) || visit.fail(keyword, value, phrase)
 }
 
 /** A keyword that strings are held to; anything else holds. */
@@ -100,11 +80,7 @@ function textCheck(keyword: string, phrase: string, holds: (text: string) => boo
   return (value, visit) => {
     if (typeof value !== 'string') return true
     if (visit.spend(stepsForText(value)) && holds(value)) return true
-    return visit.fail(
-      keyword,
-      () => showValue(value),
-      () => phrase,
-    )
+    return visit.fail(keyword, value, phrase)
   }
 }
 
@@ -122,21 +98,31 @@ function charactersOf(text: string): number {
 
 function compilePattern(source: string): Check {
   const pattern = new Pattern(source)
+  const phrase = `a string that matches ${showValue(source)}`
   return (value, visit) => {
     if (typeof value !== 'string') return true
     if (visit.spend(pattern.stepsFor(value)) && pattern.test(value)) return true
-    return visit.fail(
-      'pattern',
-      () => showValue(value),
-      () => `a string that matches ${showValue(source)}`,
-    )
+    return visit.fail('pattern', value, phrase)
   }
 }
 
 function compileFormat(name: string): Check | undefined {
   const format = FORMATS.get(name)
   if (format === undefined) return undefined
-  return textCheck('format', format.phrase, (text) => text.length <= format.maxChars && format.holds(text))
+  return (value, visit) => {
+    if (typeof value !== 'string') return true
+    const holds = value.length <= format.maxChars && visit.spend(value.length) && format.holds(value)
+    return holds || visit.fail('format', value, format.phrase)
+  }
+}
+
+function compileMultipleOf(factor: number): Check {
+  const phrase = `a multiple of ${factor}`
+  return (value, visit) => {
+    if (typeof value !== 'number') return true
+    const holds = visit.spend(DIVISION_STEPS) && isMultipleOf(value, factor)
+    return holds || visit.fail('multipleOf', value, phrase)
+  }
 }
 
 const counted = (count: number) => `${count} character${count === 1 ? '' : 's'}`
@@ -155,14 +141,15 @@ export const VALUE_KEYWORDS: readonly (readonly [keyword: string, compile: Keywo
     'exclusiveMaximum',
     (bound: number) => numberCheck('exclusiveMaximum', `a number below ${bound}`, (value) => value < bound),
   ],
-  [
-    'multipleOf',
-    (factor: number) => numberCheck('multipleOf', `a multiple of ${factor}`, (value) => isMultipleOf(value, factor)),
-  ],
+  ['multipleOf', compileMultipleOf],
   [
     'minLength',
     (least: number) =>
-      textCheck('minLength', `at least ${counted(least)}`, (text) => text.length >= least && charactersOf(text) >= least),
+      textCheck(
+        'minLength',
+        `at least ${counted(least)}`,
+        (text) => text.length >= least && charactersOf(text) >= least,
+      ),
   ],
   [
     'maxLength',

@@ -1,6 +1,7 @@
 import type { Issue } from '../../kernel/errors.js'
 import { LIMITS } from '../../kernel/limits.js'
 import { formatPath, type Path } from '../fault-list.js'
+import { showValue } from '../show-value.js'
 
 /** Something that a context is not as its schema wants it. */
 export interface ContextFault {
@@ -13,8 +14,11 @@ export interface ContextFault {
   readonly message: string
 }
 
-/** Schemas nested within each other, values within values: as many as a context within its bound can need. */
-const MAX_NESTING = (LIMITS.jsonDepth + 1) * LIMITS.contextSchemaChain
+/**
+ * Schemas nested within each other, and values within values: nine for every level that a context may have, and little
+ * enough for less than half of the stack.
+ */
+const MAX_NESTING = 300
 
 /** Characters of a text that cost one step when they are gone through once. */
 const CHARS_PER_STEP = 16
@@ -48,15 +52,17 @@ export class Visit {
   spend(steps: number): boolean {
     this.#stepsLeft -= steps
     if (this.#stepsLeft >= 0) return true
-    this.#givenUp ??= `at most ${LIMITS.contextSteps} steps of work; make the context smaller or its context_schema simpler`
+    this.#givenUp ??= `given up after ${LIMITS.contextSteps} steps; make the context smaller or its context_schema simpler`
     return false
   }
 
   /** Begins a schema, or a value within a value, at a cost of `steps`; false when the check has given up. */
   enter(steps: number): boolean {
-    if (++this.#nesting > MAX_NESTING)
-      this.#givenUp ??= `a context nested at most ${LIMITS.jsonDepth} deep, or a simpler context_schema`
-    return this.spend(steps) && this.#givenUp === undefined
+    if (++this.#nesting > MAX_NESTING) {
+      this.#givenUp ??= `given up ${MAX_NESTING} schemas deep; nest the context at most ${LIMITS.jsonDepth} deep`
+      this.#stepsLeft = -1
+    }
+    return this.spend(steps)
   }
 
   /** Ends what `enter` began, whatever that answered. */
@@ -74,36 +80,24 @@ export class Visit {
     this.#place.pop()
   }
 
-  /** Fails `keyword` here: "found …; expected …". Always false, so that a check can return it. */
-  fail(keyword: string, found: () => string, expected: () => string): false {
-    return this.failAt([], keyword, expected, (wanted) => `found ${found()}; expected ${wanted}`)
+  /** Fails `keyword` here: "found `value`; expected `expected`". Always false, so that a check can return it. */
+  fail(keyword: string, value: unknown, expected: string): false {
+    return this.failWith(keyword, () => ({ expected, message: `found ${showValue(value)}; expected ${expected}` }))
   }
 
-  /** Fails `keyword` at a place `below` this one, with a sentence of its own. */
-  failAt(below: Path, keyword: string, expected: () => string, sentence: (expected: string) => string): false {
+  /** Fails `keyword` here, or at the property `below`, with a sentence of its own, made only when it is kept. */
+  failWith(keyword: string, say: () => { expected: string; message: string }, below?: PropertyKey): false {
     if (!this.reports) return false
-    const wanted = expected()
-    this.#faults?.push({ path: [...this.#place, ...below], keyword, expected: wanted, message: sentence(wanted) })
+    const path = below === undefined ? [...this.#place] : [...this.#place, below]
+    this.#faults?.push({ path, keyword, ...say() })
     return false
   }
 
-  /** What `check` answers when nothing it finds is kept. */
-  verdict(check: () => boolean): boolean {
-    const faults = this.#faults
-    this.#faults = undefined
-    const holds = check()
+  /** Has faults go to `faults` from here on, nowhere when it is missing; returns where they went before, to go back to. */
+  reportTo(faults?: ContextFault[]): ContextFault[] | undefined {
+    const before = this.#faults
     this.#faults = faults
-    return holds
-  }
-
-  /** The faults that `check` finds, kept apart from the others. */
-  faultsOf(check: () => boolean): readonly ContextFault[] {
-    const faults = this.#faults
-    const found: ContextFault[] = []
-    this.#faults = found
-    check()
-    this.#faults = faults
-    return found
+    return before
   }
 
   /** Keeps faults that were found apart; as `fail` does. */
@@ -120,7 +114,11 @@ export class Visit {
   /** What the whole check found. */
   issues(): readonly Issue[] {
     if (this.#givenUp !== undefined)
-      return [{ path: '', code: 'over_limit', message: `too much to check; expected ${this.#givenUp}` }]
-    return (this.#faults ?? []).map(({ path, keyword, message }) => ({ path: formatPath(path), code: keyword, message }))
+      return [{ path: '', code: 'over_limit', message: `the check was ${this.#givenUp}` }]
+    return (this.#faults ?? []).map(({ path, keyword, message }) => ({
+      path: formatPath(path),
+      code: keyword,
+      message,
+    }))
   }
 }

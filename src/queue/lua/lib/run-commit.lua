@@ -9,7 +9,7 @@
 --   status        status after the commit; '' unchanged
 --   zt, st, rt    deadlines of sleep, state and run: '' keep, '-' disarm, 'p' stop and keep what is left, 'r' arm what
 --                 was left, else ms from now
---   supersedes    job id that this makes obsolete, or ''
+--   supersedes    job id that this makes obsolete and, behind a space, the word for why; or ''
 --   visits        how many visits begin, one after the other: the revision grows by that
 --   n, then n     field, value, ... written to the run hash
 --   n, then n     fields removed from the run hash
@@ -114,13 +114,14 @@ local function write_entries(c, run, seq)
   RC('XADD', T .. 'events', 'MAXLEN', '~', LIVE_STREAM_ENTRIES, '*', unpack(live))
 end
 
--- The job of a visit that somebody else than that job ended. Running: told to stop, it will find itself stale.
+-- The job of a visit that somebody else than that job ended. Running: told to stop, and why; it will find itself stale.
 -- Backing off: removed. Waiting: left alone, it will find itself stale (a removal costs O(queue), and deleting only its
 -- hash would have the fetch recreate it empty).
-local function supersede(job_id)
+local function supersede(job_and_reason)
+  local job_id = string.match(job_and_reason, '^%S+')
   local key = P .. job_id
   if RC('EXISTS', key .. ':lock') == 1 then
-    RC('PUBLISH', T .. 'abort', job_id)
+    RC('PUBLISH', T .. 'abort', job_and_reason)
   elseif RC('ZREM', P .. 'delayed', job_id) == 1 then
     RC('DEL', key, key .. ':logs')
   end

@@ -1,0 +1,176 @@
+import type { EntryType, HistoryEntry, RunError } from '../engine/history.js'
+import type { RunStatus } from '../engine/status.js'
+import type { LiveEvent } from '../runs/live-stream.js'
+import { compactJson } from './printable.js'
+import { undoingText } from './rollback-view.js'
+import { duration } from './times.js'
+
+/** A line of a timeline, uncoloured, in its columns. What stands in it may come from anywhere: it is not printable yet. */
+export interface EntryRow {
+  /** The state that was entered, or that the entry is about. */
+  readonly state: string
+  readonly entered: boolean
+  /** The event or what else happened, in a word or two. */
+  readonly what: string
+  /** The status, where it is news. */
+  readonly status?: RunStatus
+  /** The rest of it. */
+  readonly detail: string
+  readonly bad: boolean
+}
+
+/** A history entry, or what its live event has of it. */
+type Entry = Pick<HistoryEntry, 'at' | 'seq' | 'type'> & Partial<HistoryEntry>
+
+/** What an entry says. `told`: the error of the line before, whose message need not be read again. */
+export function rowOf(entry: HistoryEntry | LiveEvent, told?: RunError): EntryRow {
+  const full: Entry = entry
+  const entered = full.revision !== undefined && full.state !== undefined
+  const status = newStatus(full)
+  return {
+    state: full.compensates?.state ?? full.state ?? full.from ?? '',
+    entered,
+    what: whatOf(full),
+    ...(status && { status }),
+    detail: [...errorDetails(full, told), ...typeDetails(full, told), ...sharedDetails(full)].join('  '),
+    bad: full.error !== undefined || full.rollbackError !== undefined || full.type === 'interrupted',
+  }
+}
+
+/** Types whose status says nothing that the lines before did not. */
+const SAME_STATUS: ReadonlySet<EntryType> = new Set(['held', 'compensating'])
+
+function newStatus({ type, status }: Entry): RunStatus | undefined {
+  return status === 'running' || SAME_STATUS.has(type) ? undefined : status
+}
+
+const WORDS: Partial<Record<EntryType, string>> = { rollback_started: 'rollback', context_updated: 'context' }
+
+function whatOf({ type, event, attempt }: Entry): string {
+  switch (type) {
+    case 'transition':
+    case 'stayed':
+      return event?.name ?? type
+    case 'attempt_failed':
+    case 'interrupted':
+    case 'discarded':
+      return `attempt ${attempt ?? '?'}`
+    default:
+      return WORDS[type] ?? type
+  }
+}
+
+/** What is said only of entries of one type. */
+function typeDetails(entry: Entry, told: RunError | undefined): string[] {
+  switch (entry.type) {
+    case 'started':
+    case 'scheduled':
+      return startDetails(entry)
+    case 'transition':
+      return entry.source === 'mailbox' ? ['from the mailbox'] : []
+    case 'stayed':
+      return [stayedText(entry)]
+    case 'attempt_failed':
+      return [attemptText(entry)]
+    case 'discarded':
+      return ['result discarded']
+    case 'held':
+      return [heldText(entry)]
+    case 'buffered':
+      return [`${entry.event?.name ?? '?'} waits in the mailbox`]
+    case 'rollback_started':
+      return [`undoes ${remainingText(entry)}`]
+    case 'cancelling':
+      return ['ends after the compensation under way']
+    case 'retried':
+      return entry.remaining ? [`goes on undoing ${remainingText(entry)}`] : []
+    case 'cancelled':
+      return entry.remaining ? [`not undone: ${remainingText(entry)}`] : []
+    case 'failed':
+      return entry.rollbackError ? stoppedDetails(entry, told) : []
+    default:
+      return []
+  }
+}
+
+function startDetails({ procedure, version, drive, delayMs, timeoutMs, forkedFrom, tags, priority }: Entry): string[] {
+  return [
+    ...(procedure === undefined ? [] : [`${procedure}@${version}`]),
+    ...(delayMs === undefined ? [] : [`starts after ${duration(delayMs)}`]),
+    ...(drive === 'manual' ? ['driven by hand'] : []),
+    ...(forkedFrom ? [`forked from ${forkedFrom.runId}, seq ${forkedFrom.seq}`] : []),
+    ...(tags ? [`tags ${tags.join(', ')}`] : []),
+    ...(priority === undefined ? [] : [`priority ${priority}`]),
+    ...(timeoutMs === undefined ? [] : [`timeout ${duration(timeoutMs)}`]),
+  ]
+}
+
+function stayedText({ blocked, kept }: Entry): string {
+  if (blocked) return blockedText(blocked)
+  return kept ? 'waits to be applied' : 'taken by no transition'
+}
+
+function blockedText(blocked: NonNullable<Entry['blocked']>): string {
+  return `blocked by ${blocked.map(({ guard }) => compactJson(guard)).join(', ')}`
+}
+
+function attemptText({ error, retryInMs, compensates }: Entry): string {
+  const what = compensates ? 'compensation failed: ' : ''
+  const next = retryInMs === undefined ? 'not repeated' : `again in ${duration(retryInMs)}`
+  return `${what}${error ? errorText(error) : 'failed'}; ${next}`
+}
+
+function heldText({ held, event, attempt }: Entry): string {
+  switch (held?.kind) {
+    case 'entry':
+      return `${event?.name ?? held.event.name} leads to ${held.target} when it is resumed`
+    case 'attempt':
+      return `attempt ${attempt ?? '?'} waits to be resumed`
+    case 'start':
+      return 'its start waits to be resumed'
+    default:
+      return 'the next compensation waits to be resumed'
+  }
+}
+
+/** A rollback has stopped: what it failed with, what it leaves, and how it goes on. */
+function stoppedDetails(entry: Entry, told: RunError | undefined): string[] {
+  return [
+    `manual intervention: compensation failed with ${errorText(entry.rollbackError!, told)}`,
+    ...(entry.remaining ? [`not undone: ${remainingText(entry)}`] : []),
+    '"retry" goes on with it',
+  ]
+}
+
+function remainingText({ remaining = [] }: Entry): string {
+  return undoingText(remaining.map(({ state }) => state))
+}
+
+/** The error of an entry; a failed attempt, and a rollback that stopped, tell theirs in their own words. */
+function errorDetails({ type, error, rollbackError }: Entry, told: RunError | undefined): string[] {
+  return error && !rollbackError && type !== 'attempt_failed' ? [errorText(error, told)] : []
+}
+
+/** What entries of any type may have to tell. */
+function sharedDetails(entry: Entry): string[] {
+  const { type, attempt = 1, crashes, result, reason, contextFaults, unread, guardFailures } = entry
+  const merged = entry.context ?? entry.patch
+  const payload = entry.event?.payload
+  const repeated = attempt > 1 && !whatOf(entry).startsWith('attempt') && type !== 'held'
+  return [
+    ...(repeated ? [`at attempt ${attempt}`] : []),
+    ...(type === 'buffered' && payload !== undefined ? [compactJson(payload)] : []),
+    ...(merged && Object.keys(merged).length > 0 ? [compactJson(merged)] : []),
+    ...(type === 'context_updated' && entry.blocked ? [blockedText(entry.blocked)] : []),
+    ...(result === undefined ? [] : [`result ${compactJson(result)}`]),
+    ...(reason === undefined || entry.rollbackError ? [] : [reason]),
+    ...(crashes ? [`repeated: its worker died ${crashes === 1 ? 'once' : `${crashes} times`}`] : []),
+    ...(contextFaults ?? []).map(({ path, message }) => `context fault: ${path}: ${message}`),
+    ...(guardFailures ?? []).map(({ target, failure }) => `guard of ${target} cannot be evaluated: ${failure}`),
+    ...(unread ? [`unread: ${unread.join(', ')}`] : []),
+  ]
+}
+
+function errorText({ code, message }: RunError, told?: RunError): string {
+  return code === told?.code && message === told.message ? code : `${code}: ${message}`
+}

@@ -1,0 +1,241 @@
+/**
+ * Procedures that can be played: every state is reached from the one before it, and every loop leads through a function,
+ * whose calls are numbered, or through a caller, whose steps are. All times are multiples of one unit, so that two of them
+ * are either the same or far apart.
+ */
+import fc from 'fast-check'
+import type { Json, JsonObject } from '../../src/kernel/json.js'
+import { condition, FIELDS, guard, patch, STATES, value } from '../support/procedures.arbitrary.js'
+import { BUDGET_SPENT, type CallScript, SCRIPTED } from './case.js'
+
+/** Milliseconds, real ones too. */
+export const UNIT_MS = 200
+export const times = (...units: number[]) => fc.constantFrom(...units.map((unit) => unit * UNIT_MS))
+
+/** An arbitrary by its share of a hundred. */
+export const share = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary })
+/** Present in so many of a hundred. */
+export const maybe = <T>(percent: number, arbitrary: fc.Arbitrary<T>) =>
+  fc.oneof(share(100 - percent, fc.constant(undefined)), share(percent, arbitrary))
+
+const code = fc.constantFrom('E_A', 'E_B')
+
+const does: fc.Arbitrary<Pick<CallScript, 'does' | 'value' | 'event' | 'code'>> = fc.oneof(
+  share(48, fc.record({ does: fc.constant('return' as const), value: patch as fc.Arbitrary<Json> })),
+  share(8, fc.record({ does: fc.constant('return' as const), value: fc.constantFrom<Json>('text', 7, false, [1]) })),
+  share(
+    18,
+    fc.record(
+      {
+        does: fc.constant('emit' as const),
+        event: fc.constantFrom('done', 'done', 'again', 'go', 'error', 'timeout'),
+        value: patch as fc.Arbitrary<Json>,
+      },
+      { requiredKeys: ['does', 'event'] },
+    ),
+  ),
+  share(20, fc.record({ does: fc.constant('throw' as const), code })),
+  share(4, fc.record({ does: fc.constant('throw_final' as const), code })),
+  share(2, fc.constant({ does: 'return_nonsense' as const })),
+)
+
+/** How long a call takes; one that never ends listens to its signal. */
+const lasts: fc.Arbitrary<Pick<CallScript, 'lastsMs' | 'listens'>> = fc.oneof(
+  share(66, fc.constant({ lastsMs: 0, listens: true })),
+  share(20, fc.record({ lastsMs: times(2, 4), listens: fc.boolean() })),
+  share(14, fc.constant({ lastsMs: null, listens: true })),
+)
+
+const fate = maybe(3, fc.constantFrom('gives_back' as const, 'dies' as const))
+
+const callScript: fc.Arbitrary<CallScript> = fc
+  .tuple(does, lasts, fate)
+  .map(([what, how, lost]) => ({ ...what, ...how, ...(lost && { fate: lost }) }))
+/** At most four results; a worker that dies at every call would end in the same way each time. */
+const script = fc.array(callScript, { minLength: 1, maxLength: 4 })
+
+/** A compensation that never ended would hold its run for ever. */
+const ending = (calls: CallScript[]) => calls.map((call) => ({ ...call, lastsMs: call.lastsMs ?? 2 * UNIT_MS }))
+
+type Kind = 'function' | 'instant' | 'sleep' | 'wait'
+
+const instant = fc.oneof(
+  share(3, fc.constant({ type: 'noop' })),
+  share(3, fc.record({ type: fc.constant('set_context'), values: fc.dictionary(fc.constantFrom(...FIELDS), value) })),
+  share(3, fc.record({ type: fc.constant('fail'), code })),
+  share(2, fc.record({ type: fc.constant('log'), message: fc.constant('here'), level: fc.constantFrom('info', 'warn') })),
+  share(3, fc.record({ type: fc.constant('validate'), rules: fc.array(condition, { minLength: 1, maxLength: 2 }) })),
+  share(
+    3,
+    condition.map((one) => ({ type: 'conditional', ...one, true_event: 'done', false_event: 'again' })),
+  ),
+)
+const sleep = fc
+  .tuple(times(0, 2, 4), maybe(15, times(1, 3)))
+  .map(([ms, limit]) => ({ type: 'sleep', ms, ...(limit !== undefined && { timeout_ms: limit }) }))
+
+const retry: fc.Arbitrary<JsonObject> = fc.record<JsonObject>(
+  {
+    max_retries: fc.constantFrom(0, 1, 2, 2, 3),
+    backoff_ms: times(0, 2, 4),
+    factor: fc.constantFrom(1, 2),
+    max_backoff_ms: times(4),
+    jitter: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, 0.5),
+    on: fc.constant(['E_A', 'action_timeout']),
+    not_on: fc.constant(['E_B']),
+  },
+  { requiredKeys: ['max_retries', 'backoff_ms'] } as never,
+)
+
+/** A way out, before it is known what the state's events are and where it may lead. */
+const exit = fc.record({
+  event: fc.nat({ max: 9 }),
+  target: fc.nat({ max: 11 }),
+  guard: maybe(35, guard),
+  accept: maybe(40, fc.oneof(fc.constant(true), fc.uniqueArray(fc.constantFrom(...FIELDS), { minLength: 1 }))),
+})
+
+const rollback = fc.record({
+  action: fc.oneof(share(60, fc.constant('function' as const)), share(25, instant), share(15, sleep)),
+  script: script.map(ending),
+  limit: maybe(15, times(3)),
+  retry: maybe(35, retry),
+})
+
+const state = fc.record({
+  kind: fc.oneof(
+    share(50, fc.constant<Kind>('function')),
+    share(19, fc.constant<Kind>('instant')),
+    share(9, fc.constant<Kind>('sleep')),
+    share(22, fc.constant<Kind>('wait')),
+  ),
+  script,
+  instant,
+  sleep,
+  limit: maybe(25, times(3, 5)),
+  retry: maybe(45, retry),
+  timeout: maybe(25, times(3, 5, 9)),
+  rollback: maybe(55, rollback),
+  exits: fc.array(exit, { maxLength: 4 }),
+  onward: fc.record({ event: fc.nat({ max: 5 }), guard: maybe(14, guard), first: fc.boolean() }),
+  ends: fc.record({ acts: maybe(16, fc.constant(true)), fails: maybe(16, fc.constant(true)) }),
+})
+type RawState = typeof state extends fc.Arbitrary<infer T> ? T : never
+
+/** Events that a state of a kind may see; the first is the usual one. */
+const EVENTS: Record<Kind, readonly string[]> = {
+  function: ['success', 'error', 'done', 'timeout', 'go', 'again', 'success', 'error'],
+  instant: ['success', 'done', 'error', 'again', 'go'],
+  sleep: ['success', 'timeout', 'go', 'error'],
+  wait: ['go', 'stop', 'timeout', 'approve', 'go'],
+}
+const SIDE_ENDS = { broken: { outcome: 'failure' }, stopped: {} } as const
+
+/** Back leads only what cannot go on by itself for ever. */
+function mayGoBack(kind: Kind, event: string): boolean {
+  return kind === 'function' || (kind === 'wait' && event !== 'timeout')
+}
+
+function transitionOf(
+  { kind }: RawState,
+  { event: which, target: where, guard: condition_, accept }: RawState['exits'][number],
+  at: number,
+  names: readonly string[],
+): JsonObject {
+  const event = EVENTS[kind][which % EVENTS[kind].length]!
+  const forward = [...names.slice(at + 1), ...Object.keys(SIDE_ENDS)]
+  const targets = mayGoBack(kind, event) ? [...names, ...Object.keys(SIDE_ENDS)] : forward
+  const target = targets[where % targets.length]!
+  const back = names.indexOf(target) !== -1 && names.indexOf(target) <= at
+  const unspent = { not: { field: 'error.code', op: 'eq', value: BUDGET_SPENT } }
+  const held = back && event === 'error' ? { all: [unspent, ...(condition_ === undefined ? [] : [condition_])] } : condition_
+  return {
+    event,
+    target,
+    ...(held !== undefined && { guard: held as Json }),
+    ...(accept !== undefined && { accept }),
+  }
+}
+
+function actionOf(raw: RawState, script: string): JsonObject | undefined {
+  const limit = raw.limit === undefined ? {} : { timeout_ms: raw.limit }
+  if (raw.kind === 'function') return { type: 'function', ...SCRIPTED, args: [script], ...limit }
+  if (raw.kind === 'instant') return raw.instant as JsonObject
+  return raw.kind === 'sleep' ? raw.sleep : undefined
+}
+
+function rollbackOf({ rollback: undo }: RawState, script: string): JsonObject {
+  if (!undo) return {}
+  const { action, limit, retry: own } = undo
+  const base = action === 'function' ? { type: 'function', ...SCRIPTED, args: [script] } : (action as JsonObject)
+  const limited = action === 'function' && limit !== undefined ? { timeout_ms: limit } : {}
+  return { rollback: { ...base, ...limited, ...(own && { retry: own }) } }
+}
+
+function lastState(raw: RawState, at: number): JsonObject {
+  const { acts, fails } = raw.ends
+  const action = acts && actionOf(raw, `do ${at}`)
+  return {
+    ...(action && { action, ...rollbackOf(raw, `undo ${at}`), ...(raw.retry && { retry: raw.retry }) }),
+    ...(fails && { outcome: 'failure' }),
+  }
+}
+
+function stateOf(raw: RawState, at: number, names: readonly string[]): JsonObject {
+  if (at === names.length - 1) return lastState(raw, at)
+  const { kind, onward, exits } = raw
+  const action = actionOf(raw, `do ${at}`)
+  const usual = EVENTS[kind][onward.event < 4 || kind === 'sleep' ? 0 : 1]!
+  const on: JsonObject = {
+    event: usual === 'error' ? 'success' : usual,
+    target: names[at + 1]!,
+    ...(onward.guard !== undefined && { guard: onward.guard as Json }),
+  }
+  const others = exits.map((one) => transitionOf(raw, one, at, names))
+  return {
+    ...(action && { action, ...rollbackOf(raw, `undo ${at}`), ...(raw.retry && { retry: raw.retry }) }),
+    ...(raw.timeout !== undefined && { timeout_ms: raw.timeout }),
+    transitions: onward.first ? [on, ...others] : [...others, on],
+  }
+}
+
+const contextSchema = fc.record({
+  policy: fc.constantFrom('warn', 'strict'),
+  schema: fc.constant({ properties: { n: { type: 'integer', maximum: 2 } } }),
+})
+
+/** A procedure and the scripts of its functions. */
+export const playable = fc
+  .record({
+    states: fc.array(state, { minLength: 1, maxLength: 6 }),
+    maxRetries: fc.constantFrom(0, 1, 1, 2),
+    onFailure: fc.constantFrom('fail', 'rollback'),
+    timeout: maybe(16, times(7, 11, 15)),
+    contextSchema: maybe(15, contextSchema),
+  })
+  .map(({ states, maxRetries, onFailure, timeout, contextSchema: checked }) => {
+    const names = STATES.slice(0, states.length)
+    const specs = names.map((name, at) => [name, stateOf(states[at]!, at, names)] as const)
+    const transitions = specs.flatMap(([, spec]) => (spec.transitions as JsonObject[] | undefined) ?? [])
+    const sides = Object.entries(SIDE_ENDS).filter(([name]) => transitions.some(({ target }) => target === name))
+    return {
+      document: {
+        name: 'generated',
+        version: '1.0',
+        max_retries: maxRetries,
+        on_failure: onFailure,
+        ...(timeout !== undefined && { timeout_ms: timeout }),
+        definition: {
+          initial_state: names[0]!,
+          states: Object.fromEntries([...specs, ...sides]),
+          ...(checked && { context_schema: checked.schema, context_policy: checked.policy }),
+        },
+      } as JsonObject,
+      functions: Object.fromEntries(
+        states.flatMap((raw, at) => [
+          [`do ${at}`, raw.script],
+          [`undo ${at}`, raw.rollback?.script ?? raw.script],
+        ]),
+      ) as Record<string, readonly CallScript[]>,
+    }
+  })
