@@ -13,17 +13,21 @@ export async function awaitedEvents(store: ProceduralStore, run: RunState): Prom
   return awaitsEvents(run) ? takenIn(await definitionOf(store, run), run.current) : []
 }
 
-/** What the sender of an event that was not accepted may want to know: what the current state takes, and which others take it. */
+/** What the sender of an event may want to know: what the current state takes, and whether it or others take this one. */
 export async function whereTaken(
   store: ProceduralStore,
   run: RunState,
   event: string,
-): Promise<{ takes: string[]; elsewhere: string[] }> {
+): Promise<{ takes: string[]; takenHere: boolean; elsewhere: string[] }> {
   const definition = await definitionOf(store, run)
-  const elsewhere = Object.entries(definition.states)
-    .filter(([name, { transitions }]) => name !== run.current && transitions?.some((taken) => taken.event === event))
+  const taking = Object.entries(definition.states)
+    .filter(([, { transitions }]) => transitions?.some((transition) => transition.event === event))
     .map(([name]) => name)
-  return { takes: isEnded(run.status) ? [] : takenIn(definition, run.current), elsewhere }
+  return {
+    takes: isEnded(run.status) ? [] : takenIn(definition, run.current),
+    takenHere: taking.includes(run.current),
+    elsewhere: taking.filter((name) => name !== run.current),
+  }
 }
 
 async function definitionOf(store: ProceduralStore, run: RunState): Promise<Procedure['definition']> {

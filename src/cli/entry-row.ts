@@ -1,5 +1,6 @@
 import type { EntryType, HistoryEntry, RunError } from '../engine/history.js'
 import type { RunStatus } from '../engine/status.js'
+import type { Issue } from '../kernel/errors.js'
 import type { LiveEvent } from '../runs/live-stream.js'
 import { compactJson } from './printable.js'
 import { undoingText } from './rollback-view.js'
@@ -22,26 +23,42 @@ export interface EntryRow {
 /** A history entry, or what its live event has of it. */
 type Entry = Pick<HistoryEntry, 'at' | 'seq' | 'type'> & Partial<HistoryEntry>
 
-/** What an entry says. `told`: the error of the line before, whose message need not be read again. */
-export function rowOf(entry: HistoryEntry | LiveEvent, told?: RunError): EntryRow {
+/** What the lines before have told, which need not be read again. */
+export interface Told {
+  /** The error of the last line. */
+  readonly error?: RunError | undefined
+  /** Where the run stands, for entries that do not say. */
+  readonly state?: string | undefined
+  /** Where its context did not fit its schema when that was last looked at. */
+  readonly contextFaults?: readonly Issue[] | undefined
+}
+
+/** What an entry says. */
+export function rowOf(entry: HistoryEntry | LiveEvent, told: Told = {}): EntryRow {
   const full: Entry = entry
   const entered = full.revision !== undefined && full.state !== undefined
   const status = newStatus(full)
   return {
-    state: full.compensates?.state ?? full.state ?? full.from ?? '',
+    state: full.compensates?.state ?? full.state ?? full.from ?? told.state ?? '',
     entered,
     what: whatOf(full),
     ...(status && { status }),
-    detail: [...errorDetails(full, told), ...typeDetails(full, told), ...sharedDetails(full)].join('  '),
+    detail: [...errorDetails(full, told.error), ...typeDetails(full, told.error), ...sharedDetails(full, told)].join(
+      '  ',
+    ),
     bad: full.error !== undefined || full.rollbackError !== undefined || full.type === 'interrupted',
   }
 }
 
-/** Types whose status says nothing that the lines before did not. */
-const SAME_STATUS: ReadonlySet<EntryType> = new Set(['held', 'compensating'])
+/** The statuses that types have anyway, so that they are no news. */
+const PLAIN_STATUS: Partial<Record<EntryType, RunStatus>> = {
+  held: 'paused',
+  rollback_started: 'rolling_back',
+  compensating: 'rolling_back',
+}
 
 function newStatus({ type, status }: Entry): RunStatus | undefined {
-  return status === 'running' || SAME_STATUS.has(type) ? undefined : status
+  return status === 'running' || status === PLAIN_STATUS[type] ? undefined : status
 }
 
 const WORDS: Partial<Record<EntryType, string>> = { rollback_started: 'rollback', context_updated: 'context' }
@@ -114,10 +131,9 @@ function blockedText(blocked: NonNullable<Entry['blocked']>): string {
   return `blocked by ${blocked.map(({ guard }) => compactJson(guard)).join(', ')}`
 }
 
-function attemptText({ error, retryInMs, compensates }: Entry): string {
-  const what = compensates ? 'compensation failed: ' : ''
+function attemptText({ error, retryInMs }: Entry): string {
   const next = retryInMs === undefined ? 'not repeated' : `again in ${duration(retryInMs)}`
-  return `${what}${error ? errorText(error) : 'failed'}; ${next}`
+  return `${error ? errorText(error) : 'failed'}; ${next}`
 }
 
 function heldText({ held, event, attempt }: Entry): string {
@@ -136,7 +152,7 @@ function heldText({ held, event, attempt }: Entry): string {
 /** A rollback has stopped: what it failed with, what it leaves, and how it goes on. */
 function stoppedDetails(entry: Entry, told: RunError | undefined): string[] {
   return [
-    `manual intervention: compensation failed with ${errorText(entry.rollbackError!, told)}`,
+    `manual intervention: ${errorText(entry.rollbackError!, told)}`,
     ...(entry.remaining ? [`not undone: ${remainingText(entry)}`] : []),
     '"retry" goes on with it',
   ]
@@ -151,12 +167,15 @@ function errorDetails({ type, error, rollbackError }: Entry, told: RunError | un
   return error && !rollbackError && type !== 'attempt_failed' ? [errorText(error, told)] : []
 }
 
+/** Types that say in their own words which attempt they are about. */
+const NAMES_ATTEMPT: ReadonlySet<EntryType> = new Set(['attempt_failed', 'interrupted', 'discarded', 'held'])
+
 /** What entries of any type may have to tell. */
-function sharedDetails(entry: Entry): string[] {
+function sharedDetails(entry: Entry, told: Told): string[] {
   const { type, attempt = 1, crashes, result, reason, contextFaults, unread, guardFailures } = entry
   const merged = entry.context ?? entry.patch
   const payload = entry.event?.payload
-  const repeated = attempt > 1 && !whatOf(entry).startsWith('attempt') && type !== 'held'
+  const repeated = attempt > 1 && !NAMES_ATTEMPT.has(type)
   return [
     ...(repeated ? [`at attempt ${attempt}`] : []),
     ...(type === 'buffered' && payload !== undefined ? [compactJson(payload)] : []),
@@ -165,10 +184,16 @@ function sharedDetails(entry: Entry): string[] {
     ...(result === undefined ? [] : [`result ${compactJson(result)}`]),
     ...(reason === undefined || entry.rollbackError ? [] : [reason]),
     ...(crashes ? [`repeated: its worker died ${crashes === 1 ? 'once' : `${crashes} times`}`] : []),
-    ...(contextFaults ?? []).map(({ path, message }) => `context fault: ${path}: ${message}`),
+    ...faultDetails(contextFaults, told.contextFaults),
     ...(guardFailures ?? []).map(({ target, failure }) => `guard of ${target} cannot be evaluated: ${failure}`),
     ...(unread ? [`unread: ${unread.join(', ')}`] : []),
   ]
+}
+
+function faultDetails(faults: readonly Issue[] = [], told: readonly Issue[] = []): string[] {
+  return faults
+    .filter(({ path, message }) => !told.some((known) => known.path === path && known.message === message))
+    .map(({ path, message }) => `context fault: ${path === '' ? '' : `${path}: `}${message}`)
 }
 
 function errorText({ code, message }: RunError, told?: RunError): string {

@@ -2,7 +2,7 @@
 export const EXIT = {
   done: 0,
   error: 1,
-  /** Unknown command, option or argument. */
+  /** Unknown command, option or argument, or a value that it cannot have. */
   usage: 2,
   /** The run that was waited for ended otherwise than completed. */
   endedOtherwise: 3,

@@ -24,6 +24,12 @@ interface Failure {
   readonly stack?: string | undefined
 }
 
+/** Errors of the API that end a command with a code of their own. An argument that it refuses was the caller's. */
+const EXIT_OF_CODE: Partial<Record<ErrorCode, number>> = {
+  invalid_argument: EXIT.usage,
+  wait_timeout: EXIT.waitTimeout,
+}
+
 /** What an error thrown by a command means; undefined for one that says that help or the version was shown. */
 function failureOf(error: unknown): Failure | undefined {
   if (error instanceof CommanderError) {
@@ -34,12 +40,7 @@ function failureOf(error: unknown): Failure | undefined {
   }
   if (error instanceof ProcessionError) {
     const { code, message, issues } = error
-    return {
-      code,
-      message,
-      exitCode: code === 'wait_timeout' ? EXIT.waitTimeout : EXIT.error,
-      ...(issues.length > 0 && { issues }),
-    }
+    return { code, message, exitCode: EXIT_OF_CODE[code] ?? EXIT.error, ...(issues.length > 0 && { issues }) }
   }
   if (error instanceof CommandFailure) return { code: error.code, message: error.message, exitCode: EXIT.error }
   const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined }

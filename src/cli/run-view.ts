@@ -49,7 +49,7 @@ function identityFacts(run: RunState, paint: Paint): Fact[] {
 
 function statusText({ status, drive, paused, rollback }: RunState): string {
   const remarks = [
-    ...(paused ? [`else ${paused.status}`] : []),
+    ...(paused ? [`while ${paused.status}`] : []),
     ...(drive === 'manual' ? ['driven by hand'] : []),
     ...(rollback?.manualIntervention ? ['manual intervention: its rollback stopped'] : []),
   ]
@@ -59,7 +59,8 @@ function statusText({ status, drive, paused, rollback }: RunState): string {
 function timeFacts(run: RunState): Fact[] {
   const { start, ...timeouts } = run.deadlines ?? {}
   const since = Date.parse(run.startedAt)
-  const facts: Fact[] = [[start ? 'scheduled' : 'started', `${dateAndTime(since)} (${ago(since)})`]]
+  const begun = start === undefined && run.revision > 0
+  const facts: Fact[] = [[begun ? 'started' : 'scheduled', `${dateAndTime(since)} (${ago(since)})`]]
   if (start) facts.push(['starts', atAndAhead(start)])
   if (run.endedAt !== undefined) {
     const ended = Date.parse(run.endedAt)
@@ -88,10 +89,10 @@ function troubleFacts(run: RunState, paint: Paint): Fact[] {
 }
 
 /** An event of the action's that nothing has taken yet: only a caller applies it, or it waits for its guards. */
-function pendingText({ pending, drive }: RunState): string {
+function pendingText({ id, pending, drive }: RunState): string {
   const { name } = pending!
   if (drive === 'manual') return `${name} waits to be applied; send it to go on`
-  return `${name} is taken once "procession context RUN --set" lets its guards hold; other events move the run too`
+  return `${name} waits for its guards; "procession context ${id} --set" lets them look again`
 }
 
 function rollbackFacts(run: RunState, paint: Paint): Fact[] {

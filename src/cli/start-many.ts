@@ -1,5 +1,5 @@
 import { ProcessionError } from '../kernel/errors.js'
-import type { StartOptions } from '../runs/start-options.js'
+import { checkStart, type StartOptions } from '../runs/start-options.js'
 import type { ProceduralStore, StartOutcome } from '../runs/store.js'
 import type { Cli } from './cli.js'
 import type { ContextToStart } from './contexts-to-start.js'
@@ -35,6 +35,7 @@ export async function startMany(
   contexts: readonly ContextToStart[],
   options: StartOptions,
 ): Promise<void> {
+  checkStart(procedure.name, procedure.version, {}, options) // in a batch, a fault of an option is one of its first item
   const report = new StartReport(cli.output, contexts.length)
   try {
     await cli.withStore((store) => startInChunks(store, procedure, contexts, options, report))

@@ -1,18 +1,18 @@
 import type { HistoryEntry } from '../engine/history.js'
+import { isEnded } from '../engine/status.js'
 import type { LiveEvent } from '../runs/live-stream.js'
-import { rowOf } from './entry-row.js'
+import { rowOf, type Told } from './entry-row.js'
 import type { Paint } from './paint.js'
 import { columnsOf, cutTo, padTo, printable } from './printable.js'
 import { statusPaint } from './status-paint.js'
-import { duration, timeOfDay } from './times.js'
+import { shortDuration, timeOfDay } from './times.js'
 
 const LEAST_STATE = 10
 const LEAST_WHAT = 9
 /** Of a run id that was made here. */
 const LEAST_RUN = 21
-const GAP = '  '
-
 const LEAST_SEQ = 3
+const GAP = '  '
 
 export interface TimelineOptions {
   readonly paint: Paint
@@ -29,11 +29,26 @@ export interface TimelineOptions {
   readonly indent?: string
 }
 
+/** What the lines of one run have told, and when the last of it was. */
+interface Memory extends Told {
+  readonly at: number
+}
+
+function remember(entry: HistoryEntry | LiveEvent, before: Memory | undefined): Memory {
+  return {
+    at: entry.at,
+    error: entry.rollbackError ?? entry.error,
+    // Where a late result came from is not where the run stands.
+    state: entry.type === 'discarded' ? before?.state : (entry.state ?? entry.from ?? before?.state),
+    contextFaults: entry.contextFaults ?? before?.contextFaults,
+  }
+}
+
 /** Writes history entries and live events as lines: when, how long after the one before, where, what. */
 export class Timeline {
   readonly #options: TimelineOptions
-  /** The last entry of each run. */
-  readonly #previous = new Map<string, HistoryEntry | LiveEvent>()
+  /** What the lines of each run have told. */
+  readonly #memories = new Map<string, Memory>()
   #stateColumns = LEAST_STATE
   #whatColumns = LEAST_WHAT
   #runColumns: number
@@ -56,16 +71,18 @@ export class Timeline {
   /** The line of an entry; `runId` where lines of several runs mix. */
   line(entry: HistoryEntry | LiveEvent, runId = ''): string {
     const { paint, width, showRun } = this.#options
-    const previous = this.#previous.get(runId)
-    this.#previous.set(runId, entry)
-    const row = rowOf(entry, previous?.rollbackError ?? previous?.error)
+    const told = this.#memories.get(runId)
+    // A watch over all runs has no end: it keeps nothing of those that have ended.
+    if (showRun && entry.status !== undefined && isEnded(entry.status)) this.#memories.delete(runId)
+    else this.#memories.set(runId, remember(entry, told))
+    const row = rowOf(entry, told)
     const state = printable(row.state)
     const what = printable(row.what)
     this.#widen(state, what)
     if (showRun) this.#runColumns = Math.max(this.#runColumns, columnsOf(runId))
     // A word that is the status itself is not said twice.
     const status = row.status === row.what ? undefined : row.status
-    const head = this.#head(entry, previous)
+    const head = this.#head(entry, told)
     const fixed = columnsOf(head) + this.#runColumns + this.#stateColumns + this.#whatColumns + 4 * GAP.length
     const left = width === undefined ? undefined : Math.max(0, width - fixed - (status ? status.length + 2 : 0))
     const detail = cutTo(printable(row.detail), left)
@@ -82,10 +99,10 @@ export class Timeline {
   }
 
   /** When it was, and how long after the line before. */
-  #head({ at, seq }: HistoryEntry | LiveEvent, previous: HistoryEntry | LiveEvent | undefined): string {
+  #head({ at, seq }: HistoryEntry | LiveEvent, told: Memory | undefined): string {
     const { showSeq, indent = '' } = this.#options
     const place = showSeq ? `${String(seq).padStart(LEAST_SEQ)}  ` : ''
-    const after = previous ? `+${duration(at - previous.at)}` : ''
+    const after = told ? `+${shortDuration(at - told.at)}` : ''
     return `${indent}${place}${timeOfDay(at)} ${after.padStart(8)}`
   }
 }

@@ -31,6 +31,11 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / size)} ${unit}${rest > 0 ? ` ${rest} ${smallerUnit}` : ''}`
 }
 
+/** The same in its largest unit alone, for narrow columns: `1.25 s`, `2 min`, `3 d`. */
+export function shortDuration(ms: number): string {
+  return ms < 60_000 ? duration(ms) : roughly(ms)
+}
+
 /** How long ago something was, roughly: `5 s ago`, `3 h ago`. Clocks may differ, so the future is `now`. */
 export function ago(ms: number, now = Date.now()): string {
   const past = now - ms

@@ -32,7 +32,10 @@ export async function showEnd(
   { waitTimeout }: WaitOptions,
   wanted: EndedStatus = 'completed',
 ): Promise<void> {
+  const { output } = cli
+  if (!output.json && output.errorIsTerminal)
+    output.note(output.errorPaint.dim(`waiting for the end of run ${runId}; Ctrl-C ends the waiting, not the run`))
   const run = await store.runToCompletion(runId, waitTimeout === undefined ? {} : { timeoutMs: waitTimeout })
-  cli.output.show(run, () => runLines(run, cli.output))
+  output.show(run, () => runLines(run, output))
   if (run.status !== wanted) cli.exitCode = EXIT.endedOtherwise
 }

@@ -54,7 +54,7 @@ type Expected<Place extends string, Key, Known, Parts> = Key extends keyof Known
   ? Key extends keyof Parts
     ? Parts[Key]
     : Known[Key]
-  : unknown
+  : UnknownKey<Place, Key>
 
 /** What is expected of the document `Given`. */
 export type CheckedProcedure<Given> = Closed<

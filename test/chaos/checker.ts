@@ -20,6 +20,8 @@ import { findOrphans, findStuck, findUnlisted } from './queue-check.js'
 export interface SentEvent {
   readonly runId: string
   readonly event: string
+  /** Sent with this id: however often that was, it is one event. */
+  readonly eventId?: string
   /** `unknown`: the call failed in a way that leaves open whether it was committed. */
   readonly answer: 'accepted' | 'unknown'
 }
@@ -37,6 +39,8 @@ export interface CheckInput {
   readonly events?: readonly SentEvent[]
   readonly effects?: readonly Effect[]
   readonly kills?: readonly Kill[]
+  /** Locks may have run out without a kill: processes were frozen, or Redis was away. */
+  readonly locksRanOut?: boolean
   /** Every run is to have ended. */
   readonly allEnded?: boolean
 }
@@ -55,6 +59,8 @@ export interface CheckReport {
   readonly orphanKeys: number
   /** Executions of an action beyond the first of its attempt; allowed, when a crash explains each. */
   readonly actionsRerun: number
+  /** Those of them that were compensations. */
+  readonly compensationsRerun: number
   /** Kills that struck an action in the middle. */
   readonly killsInFlight: number
   /** The first 20. */
@@ -79,10 +85,10 @@ export async function checkNamespace(input: CheckInput): Promise<CheckReport> {
   const checked: CheckedRuns = new Map()
   for (const shard of shards) problems.push(...checkShard(shard, shards.length, procedures, input, checked))
   problems.push(...checkStarts(input, shards), ...checkEvents(input.events ?? [], checked))
-  const { effects = [], kills = [] } = input
-  const findings = input.effects
-    ? checkEffects({ effects, kills, runs: checked })
-    : { problems: [], actionsRerun: 0, killsInFlight: 0 }
+  const { effects, kills = [], locksRanOut = false } = input
+  const findings = effects
+    ? checkEffects({ effects, kills, locksRanOut, runs: checked })
+    : { problems: [], actionsRerun: 0, compensationsRerun: 0, killsInFlight: 0 }
   problems.push(...findings.problems)
   return {
     lost: runsWith(problems, 'lost'),
@@ -91,6 +97,7 @@ export async function checkNamespace(input: CheckInput): Promise<CheckReport> {
     stuck: runsWith(problems, 'stuck'),
     orphanKeys: problems.filter(({ kind }) => kind === 'orphan').length,
     actionsRerun: findings.actionsRerun,
+    compensationsRerun: findings.compensationsRerun,
     killsInFlight: findings.killsInFlight,
     problems: problems.slice(0, PROBLEMS_SHOWN),
   }
@@ -147,20 +154,29 @@ function checkStarts({ started, maybeStarted = [] }: CheckInput, shards: readonl
 
 /** An accepted event is in the history once, one of unknown fate at most once. */
 function checkEvents(events: readonly SentEvent[], checked: CheckedRuns): Problem[] {
-  const sent = new Map<string, { runId: string; event: string; accepted: number; unknown: number }>()
-  for (const { runId, event, answer } of events) {
+  const sent = new Map<string, { runId: string; event: string; accepted: Set<string>; unknown: Set<string> }>()
+  for (const [i, { runId, event, eventId, answer }] of events.entries()) {
     const key = `${runId} ${event}`
-    const counts = sent.get(key) ?? { runId, event, accepted: 0, unknown: 0 }
-    counts[answer]++
-    sent.set(key, counts)
+    const fates = sent.get(key) ?? { runId, event, accepted: new Set(), unknown: new Set() }
+    fates[answer].add(eventId === undefined ? `${i}` : `id ${eventId}`)
+    sent.set(key, fates)
   }
   const problems: Problem[] = []
-  for (const { runId, event, accepted, unknown } of sent.values()) {
-    const entries = checked.get(runId)?.entries ?? []
-    const taken = entries.filter((entry) => entry.source === 'caller' && entry.event?.name === event).length
+  for (const { runId, event, ...fates } of sent.values()) {
+    const accepted = fates.accepted.size
+    const unknown = [...fates.unknown].filter((one) => !fates.accepted.has(one)).length
+    const taken = (checked.get(runId)?.entries ?? []).filter((entry, i, all) =>
+      isTaking(entry, all[i - 1], event),
+    ).length
     const what = `event "${event}" was accepted ${accepted} times, with ${unknown} of unknown fate`
     if (taken < accepted) problems.push(problem('lost', runId, `${what}, but was taken ${taken} times`))
     if (taken > accepted + unknown) problems.push(problem('doubled', runId, `${what}, but was taken ${taken} times`))
   }
   return problems
+}
+
+/** Whether this entry is that of a caller's event, taken or put into the mailbox; not of one that a pause had held. */
+function isTaking(entry: Entry, before: Entry | undefined, event: string): boolean {
+  const released = before?.type === 'resumed' && before.seq === entry.seq
+  return entry.source === 'caller' && entry.event?.name === event && !released
 }

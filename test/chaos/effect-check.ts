@@ -1,12 +1,14 @@
 /**
  * Holds the effect log against the histories. An action may run again only because its worker died or gave it back: each
  * further execution of the same attempt needs a kill of its process, an `interrupted` entry, or a crash that the engine
- * recorded. And what a history says an action did must have been done.
+ * recorded. And what a history says an action or a compensation did must have been done, and nothing else.
  */
+import { checkCompensations } from './compensation-check.js'
 import type { Effect } from './effects.js'
 import { type Entry, parseIdempotencyKey } from './formats.js'
 import { type Problem, problem } from './problems.js'
-import { type ProcedureDocument, stateOf } from './procedure-document.js'
+import type { ProcedureDocument } from './procedure-document.js'
+import { type Stay, staysOf } from './stays.js'
 
 /** A worker process that was sent SIGKILL. */
 export interface Kill {
@@ -18,87 +20,81 @@ export interface Kill {
 export interface EffectCheckInput {
   readonly effects: readonly Effect[]
   readonly kills: readonly Kill[]
+  /** Locks may have run out without a kill: processes were frozen, or Redis was away. */
+  readonly locksRanOut: boolean
   /** Readable histories by run id, with the procedure of each. */
   readonly runs: ReadonlyMap<string, { readonly entries: readonly Entry[]; readonly procedure: ProcedureDocument }>
 }
 
 export interface EffectFindings {
   readonly problems: readonly Problem[]
-  /** Executions beyond the first of the same attempt of the same visit. */
+  /** Executions beyond the first of the same attempt of the same visit or compensation. */
   readonly actionsRerun: number
+  /** Those of them that were compensations. */
+  readonly compensationsRerun: number
   /** Kills that hit an action in the middle: it began in that process and had to be run again. */
   readonly killsInFlight: number
 }
 
-/** One visit of one run: its action's executions, and what the history says of them. */
-interface Visit {
-  readonly executions: Map<number, Effect[]>
-  readonly entries: Entry[]
-}
+/** Executions by attempt. */
+type Executions = ReadonlyMap<number, readonly Effect[]>
 
 /** Compares what actions did with what the histories say. */
-export function checkEffects({ effects, kills, runs }: EffectCheckInput): EffectFindings {
+export function checkEffects(input: EffectCheckInput): EffectFindings {
+  const { effects, kills, runs } = input
   const problems: Problem[] = []
   const hit = new Set<Kill>()
-  let actionsRerun = 0
+  let [actionsRerun, compensationsRerun] = [0, 0]
   const byRun = effectsByRun(effects)
   for (const runId of byRun.keys())
     if (!runs.has(runId)) problems.push(problem('lost', runId, 'an action ran for it, but it is not there'))
   for (const [runId, { entries, procedure }] of runs) {
-    for (const [revision, visit] of visitsOf(entries, byRun.get(runId) ?? new Map())) {
-      problems.push(...checkVisit(runId, revision, visit, kills))
-      for (const executions of visit.executions.values()) {
-        actionsRerun += executions.length - 1
-        if (executions.length > 1) for (const killed of killsOf(executions, kills)) hit.add(killed)
+    const stays = staysOf(entries, procedure)
+    const done = byRun.get(runId) ?? new Map<number, Executions>()
+    for (const [revision, attempts] of done) {
+      const stay = stays.get(revision)
+      problems.push(...(stay ? checkStay(runId, stay, attempts, input) : [unknownStay(runId, revision)]))
+      for (const executions of attempts.values()) {
+        const again = executions.length - 1
+        actionsRerun += again
+        if (stay?.undoes) compensationsRerun += again
+        if (again > 0) for (const killed of killsOf(executions, kills)) hit.add(killed)
       }
     }
-    problems.push(...missingEffects(runId, entries, procedure, byRun.get(runId) ?? new Map()))
+    problems.push(...missingEffects(runId, stays, done), ...checkCompensations(runId, stays, done))
   }
-  return { problems, actionsRerun, killsInFlight: hit.size }
+  return { problems, actionsRerun, compensationsRerun, killsInFlight: hit.size }
 }
 
-type RunEffects = Map<number, Map<number, Effect[]>>
-
-function effectsByRun(effects: readonly Effect[]): Map<string, RunEffects> {
-  const byRun = new Map<string, RunEffects>()
+function effectsByRun(effects: readonly Effect[]): Map<string, Map<number, Map<number, Effect[]>>> {
+  const byRun = new Map<string, Map<number, Map<number, Effect[]>>>()
   for (const effect of effects) {
     const { runId, revision } = parseIdempotencyKey(effect.idempotencyKey)
-    const visits = entryOf(byRun, runId, (): RunEffects => new Map())
-    const attempts = entryOf(visits, revision, () => new Map<number, Effect[]>())
-    entryOf(attempts, effect.attempt, () => []).push(effect)
+    const stays = valueAt(byRun, runId, () => new Map<number, Map<number, Effect[]>>())
+    const attempts = valueAt(stays, revision, () => new Map<number, Effect[]>())
+    valueAt(attempts, effect.attempt, () => []).push(effect)
   }
   return byRun
 }
 
-function entryOf<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+function valueAt<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
   if (!map.has(key)) map.set(key, make())
   return map.get(key)!
 }
 
-/** Of each visit that an action ran for: its executions, and the entries that were written while it lasted or ended it. */
-function visitsOf(entries: readonly Entry[], effects: RunEffects): Map<number, Visit> {
-  const visits = new Map<number, Visit>()
-  for (const [revision, executions] of effects) visits.set(revision, { executions, entries: [] })
-  let revision = 0
-  for (const entry of entries) {
-    visits.get(revision)?.entries.push(entry)
-    if (entry.type !== 'discarded') revision = entry.revision ?? revision
-  }
-  return visits
+function unknownStay(runId: string, revision: number): Problem {
+  return problem('doubled', runId, `an action ran for revision ${revision}, which the history does not have`)
 }
 
-function checkVisit(runId: string, revision: number, visit: Visit, kills: readonly Kill[]): Problem[] {
+/** No attempt beyond those that were due, and none more often than crashes explain. */
+function checkStay(runId: string, stay: Stay, attempts: Executions, input: EffectCheckInput): Problem[] {
   const problems: Problem[] = []
-  const failures = visit.entries.filter((entry) => entry.type === 'attempt_failed').length
-  for (const [attempt, executions] of visit.executions) {
-    const what = `attempt ${attempt} of revision ${revision}`
+  const failures = stay.entries.filter((entry) => entry.type === 'attempt_failed').length
+  for (const [attempt, executions] of attempts) {
+    const what = `attempt ${attempt} of revision ${stay.revision}`
     if (attempt > failures + 1)
       problems.push(problem('doubled', runId, `${what} ran, but only ${failures} attempts before it had failed`))
-    const ownEntries = visit.entries.filter((entry) => entry.attempt === attempt)
-    const givenBack = ownEntries.filter((entry) => entry.type === 'interrupted').length
-    const crashes = Math.max(0, ...ownEntries.map((entry) => entry.crashes ?? 0))
-    const survivors = executions.filter((effect) => !wasKilled(effect, kills))
-    if (survivors.length > 1 + givenBack + crashes) {
+    if (!isExplained(stay, attempt, executions, input)) {
       const pids = executions.map((effect) => effect.pid).join(', ')
       problems.push(
         problem('doubled', runId, `${what} ran ${executions.length} times (processes ${pids}), unexplained`),
@@ -106,6 +102,17 @@ function checkVisit(runId: string, revision: number, visit: Visit, kills: readon
     }
   }
   return problems
+}
+
+function isExplained(stay: Stay, attempt: number, executions: readonly Effect[], input: EffectCheckInput): boolean {
+  const ownEntries = stay.entries.filter((entry) => entry.attempt === attempt)
+  const ended = ownEntries.some((entry) => entry.type !== 'interrupted' && entry.type !== 'discarded')
+  // Of an attempt that was cut off, nobody says over how many crashes it had come.
+  if (!ended && input.locksRanOut) return true
+  const givenBack = ownEntries.filter((entry) => entry.type === 'interrupted').length
+  const crashes = Math.max(0, ...ownEntries.map((entry) => entry.crashes ?? 0))
+  const survivors = executions.filter((effect) => !wasKilled(effect, input.kills))
+  return survivors.length <= 1 + givenBack + crashes
 }
 
 function wasKilled(effect: Effect, kills: readonly Kill[]): boolean {
@@ -119,24 +126,18 @@ function killsOf(executions: readonly Effect[], kills: readonly Kill[]): Kill[] 
 /** Attempts of functions that the history says were made, and that left no effect. */
 function missingEffects(
   runId: string,
-  entries: readonly Entry[],
-  procedure: ProcedureDocument,
-  effects: RunEffects,
+  stays: ReadonlyMap<number, Stay>,
+  done: ReadonlyMap<number, Executions>,
 ): Problem[] {
   const problems: Problem[] = []
-  let revision = 0
-  let state = ''
-  for (const entry of entries) {
-    const ran = entry.attempt !== undefined && entry.type !== 'interrupted' && entry.type !== 'discarded'
-    const action = stateOf(procedure, state)?.action
-    const isFunction = action && (action.type ?? 'function') === 'function'
-    if (ran && isFunction && entry.error?.code !== 'worker_lost' && !effects.get(revision)?.has(entry.attempt!))
-      problems.push(
-        problem('lost', runId, `"${entry.type}" at seq ${entry.seq}: attempt ${entry.attempt} of "${state}" never ran`),
-      )
-    if (entry.type === 'discarded') continue
-    revision = entry.revision ?? revision
-    state = entry.state ?? state
+  for (const { revision, state, undoes, action, entries } of stays.values()) {
+    if (!action || (action.type ?? 'function') !== 'function') continue
+    const what = undoes ? `the compensation of "${undoes.state}"` : `"${state}"`
+    for (const { type, seq, attempt, error } of entries) {
+      const ran = attempt !== undefined && !['interrupted', 'discarded', 'held'].includes(type)
+      if (ran && error?.code !== 'worker_lost' && !done.get(revision)?.has(attempt))
+        problems.push(problem('lost', runId, `"${type}" at seq ${seq}: attempt ${attempt} of ${what} never ran`))
+    }
   }
   return problems
 }

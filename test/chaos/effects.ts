@@ -9,8 +9,10 @@ import { join } from 'node:path'
 import { z } from 'zod'
 
 const effectSchema = z.object({
-  /** `<runId>.<revision>`: the visit that the action ran for. */
+  /** `<runId>.<revision>`: the visit, or the compensation, that the action ran for. */
   idempotencyKey: z.string(),
+  /** Of a compensation: `<runId>.<revision>` of the visit that it undoes. */
+  undoes: z.string().optional(),
   attempt: z.int(),
   pid: z.int(),
   /** Milliseconds since 1970, by this machine's clock. */
@@ -31,8 +33,8 @@ export class EffectLog {
   }
 
   /** Notes that an action begins. */
-  note(idempotencyKey: string, attempt: number): void {
-    writeSync(this.#file, `${JSON.stringify({ idempotencyKey, attempt, pid: process.pid, at: Date.now() })}\n`)
+  note(began: Omit<Effect, 'pid' | 'at'>): void {
+    writeSync(this.#file, `${JSON.stringify({ ...began, pid: process.pid, at: Date.now() })}\n`)
   }
 }
 

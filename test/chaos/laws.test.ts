@@ -39,7 +39,14 @@ const call = fc.oneof(
 )
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ kind: 'taken' as const }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('succeeds' as const), event: fc.constantFrom('success', 'success', ...EVENTS), patch }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('succeeds' as const),
+      event: fc.constantFrom('success', 'success', ...EVENTS),
+      patch,
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -53,16 +60,58 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('called' as const), input: call, id: fc.boolean() }) },
 ) as fc.Arbitrary<Happening>
 
-const story = fc.record({
-  document: procedureDocument,
+/** A procedure that has everything to undo, and takes most events: its runs come far. */
+const undoable = fc
+  .record({
+    on_failure: fc.constantFrom('fail', 'rollback'),
+    guarded: fc.boolean(),
+    timeout_ms: fc.constantFrom(undefined, 30),
+    sleepMs: fc.constantFrom(undefined, 5),
+  })
+  .map(({ on_failure, guarded, timeout_ms, sleepMs }) => {
+    const action = { type: 'noop' }
+    const work = (next: string) => ({
+      action,
+      rollback: sleepMs === undefined ? action : { type: 'sleep', ms: sleepMs },
+      retry: { max_retries: 1, backoff_ms: 1 },
+      ...(timeout_ms && { timeout_ms }),
+      transitions: [
+        { event: 'success', target: next, ...(guarded && { guard: { field: 'flag', op: 'eq', value: true } }) },
+        ...['error', 'go', 'timeout'].map((event) => ({ event, target: next })),
+        { event: 'stop', target: 'refused' },
+      ],
+    })
+    return {
+      ...{ name: 'undoable', version: '1.0', max_retries: 1, on_failure },
+      definition: {
+        initial_state: 'one',
+        states: {
+          one: work('two'),
+          two: work('gate'),
+          gate: {
+            transitions: [
+              { event: 'go', target: 'three' },
+              { event: 'timeout', target: 'one' },
+            ],
+          },
+          three: { ...work('one'), transitions: [{ event: 'success', target: 'done' }] },
+          refused: { outcome: 'failure' },
+          done: { action },
+        },
+      },
+    }
+  })
+
+export const story = fc.record({
+  document: fc.oneof<fc.Arbitrary<object>[]>(procedureDocument, undoable),
   drive: fc.constantFrom('auto' as const, 'auto' as const, 'manual' as const),
   delayMs: fc.constantFrom(0, 0, 40),
-  happenings: fc.array(happening, { maxLength: 40 }),
+  happenings: fc.array(happening, { maxLength: 40, size: 'max' }),
 })
 type Story = typeof story extends fc.Arbitrary<infer Value> ? Value : never
 
 /** One run, its job in a worker's hands or not, and the answers to its events. */
-class World {
+export class World {
   readonly run: MemoryRun
   readonly answers: Record<string, string> = {}
   readonly #beginning: { readonly state: string; readonly context: Record<string, never> }
@@ -130,6 +179,7 @@ class World {
   }
 
   #call(input: EngineInput, withId: boolean): void {
+    if (input.kind === 'rollback' && this.run.record.pause?.held?.kind === 'entry') return
     if (input.kind === 'reset') return void this.run.decide({ ...input, ...this.#beginning })
     const eventId = `e${this.run.record.seq}`
     const decision = this.run.decide(input.kind === 'event' && withId ? { ...input, eventId } : input)
@@ -153,7 +203,9 @@ class World {
       ...{ t0: r.startedAt, te: r.enteredAt, t1: r.endedAt },
     }
     const texts = Object.entries(fields).filter(([, value]) => value !== undefined)
-    return Object.fromEntries(texts.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]))
+    return Object.fromEntries(
+      texts.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
+    )
   }
 }
 

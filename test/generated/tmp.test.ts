@@ -1,28 +1,23 @@
 import fc from 'fast-check'
 import { test } from 'vitest'
-import { isDeepStrictEqual } from 'node:util'
-import { told } from '../support/memory-run.js'
 import { generatedCase } from './case.arbitrary.js'
-import { play } from './play.js'
+import { judge } from './laws/laws.js'
 test('x', () => {
   const t0 = performance.now()
-  const cases = fc.sample(generatedCase, { seed: 1, numRuns: 3000 })
+  const cases = fc.sample(generatedCase, { seed: 1, numRuns: Number(process.env.N ?? 3000) })
   const t1 = performance.now()
   const tally: Record<string, number> = {}
-  const add = (k: string, n = 1) => (tally[k] = (tally[k] ?? 0) + n)
-  let errors = 0
-  for (const one of cases) {
+  const examples: Record<string, string> = {}
+  let most = 0
+  for (const [i, one] of cases.entries()) {
     try {
-      const p = play(one)
-      add(`rest ${p.rest}`)
-      add(p.fleet.run.record.status)
-      add('entries', p.fleet.run.history.length)
-      add('steps', p.steps.length)
-      if (p.slackMs >= 0) add('slack ok')
-      if (p.slackMs >= 0) add('ok ms', p.fleet.run.now - p.startedAt)
-      for (const s of p.steps) add(`step ${s.request.do} ${'refused' in s.answer ? s.answer.refused : 'event' in s.answer ? (s.answer.event.reason ?? (s.answer.event.buffered ? 'buffered' : 'taken')) : 'ok'}`)
-      if (!isDeepStrictEqual(p.fleet.run.replayed(), told(p.fleet.run.record))) { if ((tally.REPLAY??0) < 3) console.log(JSON.stringify(p.fleet.run.replayed()), JSON.stringify(told(p.fleet.run.record)), JSON.stringify(p.fleet.run.history)); add('REPLAY') }
-    } catch (e) { if (errors++ < 5) console.log((e as Error).stack); add('error') }
+      const { played, faults } = judge(one)
+      most = Math.max(most, played.fleet.run.history.length)
+      for (const f of faults) { const k = f.replace(/\{.*\}|\[.*\]/g, '…').replace(/\d+/g, 'N').slice(0, 90); tally[k] = (tally[k] ?? 0) + 1;
+        const ex = `#${i} ${f}\n${played.fleet.run.history.map((e) => JSON.stringify(e)).join('\n')}`
+        if (!examples[k] || ex.length < examples[k].length) examples[k] = ex }
+    } catch (e) { const k = (e as Error).stack!.slice(0, 300); tally[k] = (tally[k] ?? 0) + 1; examples[k] = `#${i}` }
   }
-  console.log(t1 - t0, performance.now() - t1, tally)
+  console.log(t1 - t0, performance.now() - t1, most, tally)
+  for (const [k, v] of Object.entries(examples)) console.log('==', k, '\n', v)
 }, 100000)

@@ -15,10 +15,11 @@ interface Grammar {
 const orders = fc.constantFrom('==', '!=', '<', '<=', '>', '>=')
 
 const grammar = fc.letrec<Grammar>((tie) => {
-  const [bool, number, text, list] = [tie('bool'), tie('number'), tie('text'), tie('list')]
+  const part = (name: keyof Grammar) => tie(name) as fc.Arbitrary<string>
+  const [bool, number, text, list] = [part('bool'), part('number'), part('text'), part('list')]
   const joined = (parts: readonly string[]) => `(${parts.join(' ')})`
   const choice = (of: fc.Arbitrary<string>) => fc.tuple(bool, of, of).map(([c, yes, no]) => `(${c} ? ${yes} : ${no})`)
-  const bounds = { maxDepth: 3, depthSize: 'medium' } as const
+  const bounds = { maxDepth: 3, depthSize: 'small' } as const
   return {
     bool: fc.oneof(
       bounds,

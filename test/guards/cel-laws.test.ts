@@ -68,9 +68,9 @@ describe('laws', () => {
         if (isAccepted(text)) accepted++
         else expect(verdict.failure).toBeDefined()
       }),
-      { numRuns: 1_500 },
+      { numRuns: 1_000 },
     )
-    expect(accepted).toBeGreaterThan(500)
+    expect(accepted).toBeGreaterThan(400)
   })
 
   it('a condition comes to the same as the expression that says it', () => {
@@ -116,9 +116,9 @@ describe('laws', () => {
           typeof theirs === 'boolean' ? { holds: theirs } : { holds: false, failure: expect.any(String) },
         )
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_500 },
     )
-    expect(decided).toBeGreaterThan(1_000)
+    expect(decided).toBeGreaterThan(500)
   })
 })
 

@@ -117,6 +117,23 @@ describe('expressions that are refused at registration', () => {
     ])
   })
 
+  it.each([
+    '#',
+    '#()',
+    'context.#()',
+    'event.#',
+    '1 #',
+    'context.a.all(x, #)',
+    "'a' + # + 1",
+    "1 + '#'",
+    "{'#': 1}.b + 'a' == 1",
+    '{#: 1} == 1',
+  ])('in a few words, however long those of the expression are: %s', (form) => {
+    const fault = faultOf(form.replace('#', 'n'.repeat(4_000)))
+    expect(fault?.code).toBe('bad_guard')
+    expect(fault?.message.length).toBeLessThan(600)
+  })
+
   it('an empty expression is one fault', () => {
     expect(guardSchema.safeParse('').error?.issues).toHaveLength(1)
   })

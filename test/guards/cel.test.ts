@@ -204,6 +204,16 @@ describe('expressions that cannot be evaluated say why', () => {
     expect(failure).not.toContain('\n')
   })
 
+  it.each([
+    'context.# == 1',
+    'context.s.# == 1',
+    "context.s < 1 || 'a' + '#' == context.s + 1",
+    'context.s[size("#")] == 1',
+  ])('in a few words, however long those of the expression are: %s', (form) => {
+    const { failure } = verdict(form.replace('#', 'n'.repeat(4_000)), { context: { s: 'text' } })
+    expect(failure?.length).toBeLessThan(250)
+  })
+
   it('neither does one hold that registration would have refused', () => {
     expect(verdict('context.n >')).toEqual({ holds: false, failure: expect.stringContaining('ends too early') })
     expect(verdict('process.exit()').failure).toContain('exit() at character 9 does not exist')

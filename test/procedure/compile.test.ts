@@ -21,9 +21,12 @@ describe('compileProcedure', () => {
       timeoutMs: 300000,
       maxRetries: 3,
       onFailure: 'rollback',
-      contextSchema: SEED.definition.context_schema,
       contextPolicy: 'warn',
     })
+    expect(compiled.contextSchema?.faults({ env: 'staging' })).toEqual([])
+    expect(compiled.contextSchema?.faults({})).toEqual([
+      { path: 'env', code: 'required', message: '"env" is missing; expected a string' },
+    ])
     expect([...compiled.states.keys()]).toEqual(['validate', 'build', 'failed', 'done'])
     expect(compiled.states.get('validate')).toEqual({
       name: 'validate',

@@ -38,6 +38,23 @@ describe('defineProcedure', () => {
     expectTypeOf<Event>().toEqualTypeOf<'approve' | 'reject'>()
   })
 
+  it('refuses at compile time a state that is not there', () => {
+    const base = { name: 'p', version: '1.0' } as const
+    // @ts-expect-error the initial state is none of the states
+    defineProcedure({ ...base, definition: { initial_state: 'b', states: { a: {} } } })
+    const go = { event: 'go', target: 'c' } as const
+    // @ts-expect-error the target is none of the states
+    defineProcedure({ ...base, definition: { initial_state: 'a', states: { a: { transitions: [go] }, b: {} } } })
+  })
+
+  it('leaves names to registration that the compiler does not know', () => {
+    const states = Object.fromEntries(['a', 'b'].map((name) => [name, {}]))
+    expect(defineProcedure({ name: 'p', version: '1.0', definition: { initial_state: 'c', states } })).toBeDefined()
+    const target: string = 'nowhere'
+    const transitions = [{ event: 'go', target }]
+    defineProcedure({ name: 'p', version: '1.0', definition: { initial_state: 'a', states: { a: { transitions } } } })
+  })
+
   it('refuses at compile time what the format does not have', () => {
     const base = { name: 'p', version: '1.0' } as const
     // @ts-expect-error a state's action has a known type
@@ -47,6 +64,8 @@ describe('defineProcedure', () => {
     const sleeping = { a: { action: { type: 'sleep', ms: '5' } } } as const
     // @ts-expect-error a sleep has its milliseconds as a number
     defineProcedure({ ...base, definition: { initial_state: 'a', states: sleeping } })
+    // @ts-expect-error a state has no such key
+    defineProcedure({ ...base, definition: { initial_state: 'a', states: { a: { on_enter: 'go' } } } })
     // @ts-expect-error the name is missing
     defineProcedure({ version: '1.0', definition: { initial_state: 'a', states: { a: {} } } })
   })

@@ -1,12 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import { type ActionFunction, type ActionInfo, emit } from '../../src/actions/action.js'
+import { replay } from '../../src/engine/replay.js'
 import { NonRetryableError } from '../../src/kernel/errors.js'
 import type { RunHandle } from '../../src/runs/run-handle.js'
-import { gate, openTestNamespace } from '../support/fleet-in-process.js'
+import { gate, NOTHING_LEFT, openTestNamespace } from '../support/fleet-in-process.js'
 import { waitUntil } from '../support/processes.js'
 import { takingBackend } from '../support/taking-backend.js'
 
-/** DESIGN §3.10: what is undone, in which order, and how. How a rollback is stopped is `rollback-stops.test.ts`. */
+/**
+ * DESIGN §3.10: when a run rolls back, which of its visits are undone, and in which order. How each is undone is
+ * `rollback-compensations.test.ts`; what stops it, `rollback-stops.test.ts`.
+ */
 
 const ns = await openTestNamespace('rollback')
 const functions = new Map<string, ActionFunction>()
@@ -36,15 +40,13 @@ async function start(states: Record<string, object>, more: object = {}, context:
   return ns.store.startProcedure(name, '1.0', context, options)
 }
 
-/** Undone states in the order of their compensations. */
+/** Undone visits, `state.revision`, in the order of their compensations. */
 function diary() {
   const undone: string[] = []
-  const infos: ActionInfo[] = []
   const undo = act((_context, _args, info) => {
     undone.push(`${info.compensates!.state}.${info.compensates!.revision}`)
-    infos.push(info)
   })
-  return { undo, undone, infos }
+  return { undo, undone }
 }
 const types = async (run: RunHandle) => (await ns.history(run.id)).map(({ type }) => type)
 /** An action that tells when it has begun, and ends when it is let go. */
@@ -427,161 +429,12 @@ describe('when a run rolls back:', () => {
   })
 })
 
-describe('a compensation', () => {
-  test('sees which visit it undoes; its idempotency key is its own and the same for every attempt', async () => {
-    const seen: object[] = []
-    const undo = act((context, _args, { runId, state, event, attempt, revision, idempotencyKey, compensates }) => {
-      seen.push({ runId, state, event, attempt, revision, idempotencyKey, compensates, context: { ...context } })
-      if (attempt === 1) throw new Error('once more')
-    })
-    const run = await start({
-      a: { action: noop, rollback: { ...undo, retry: soon }, transitions: [on('success', 'b')] },
-      b: { action: noop, rollback: { ...undo, retry: soon }, transitions: [on('success', 'w')] },
-      w: { transitions: [on('go', 'a')] },
-    })
-    await run.result({ until: 'idle' })
-    await run.rollback()
-    expect(await run.result()).toMatchObject({ status: 'rolled_back', revision: 5 })
-    const visit = (state: string, of: number, revision: number, attempt: number) => ({
-      runId: run.id,
-      state,
-      event: { name: 'rollback' },
-      attempt,
-      revision,
-      idempotencyKey: `${run.id}.${revision}`,
-      compensates: { state, revision: of, idempotencyKey: `${run.id}.${of}` },
-      context: {},
-    })
-    expect(seen).toStrictEqual([visit('b', 2, 4, 1), visit('b', 2, 4, 2), visit('a', 1, 5, 1), visit('a', 1, 5, 2)])
-  })
-
-  test("is told the context that the run's failure left, and its own result is merged for the next one", async () => {
-    const contexts: object[] = []
-    const undo = act((context, _args, { state }) => {
-      contexts.push({ ...context })
-      return { [`undone_${state}`]: true }
-    })
-    const run = await start({
-      a: { action: { type: 'set_context', values: { a: 1 } }, rollback: undo, transitions: [on('success', 'b')] },
-      b: { action: { type: 'set_context', values: { b: 2 } }, rollback: undo, transitions: [on('success', 'bad')] },
-      bad: { outcome: 'failure' },
-    })
-    const { context } = await run.result()
-    expect(contexts).toStrictEqual([
-      { a: 1, b: 2 },
-      { a: 1, b: 2, undone_b: true },
-    ])
-    expect(context).toStrictEqual({ a: 1, b: 2, undone_b: true, undone_a: true })
-  })
-
-  test('leaves the current state and moves no transition, whatever it emits', async () => {
-    const undo = act(() => emit('go', { emitted: true }))
-    const run = await start({
-      a: { action: noop, rollback: undo, transitions: [on('success', 'w'), on('go', 'z')] },
-      w: { transitions: [on('go', 'z')] },
-      z: {},
-    })
-    await run.result({ until: 'idle' })
-    await run.rollback()
-    expect(await run.result()).toMatchObject({ status: 'rolled_back', current: 'w', context: { emitted: true } })
-  })
-
-  test('has its own retry', async () => {
-    const attempts: number[] = []
-    const undo = act((_context, _args, { attempt }) => {
-      attempts.push(attempt)
-      if (attempt < 3) throw new Error('not yet')
-    })
-    const run = await start({
-      a: {
-        action: noop,
-        rollback: { ...undo, retry: { max_retries: 2, backoff_ms: 1 } },
-        transitions: [on('success', 'bad')],
-      },
-      bad: { outcome: 'failure' },
-    })
-    expect(await run.result()).toMatchObject({ status: 'rolled_back' })
-    expect(attempts).toStrictEqual([1, 2, 3])
-    const failures = (await ns.history(run.id)).filter(({ type }) => type === 'attempt_failed')
-    expect(failures).toMatchObject([1, 2].map((attempt) => ({ attempt, compensates: { state: 'a', revision: 1 } })))
-  })
-
-  test.each([
-    ['whatever the retry of its state', { retry: { max_retries: 5, backoff_ms: 1 } }, { max_retries: 0 }, undefined],
-    ['though its state has an error transition', { error: true }, { max_retries: 2 }, 1_000],
-    ['three retries by default', {}, { max_retries: undefined }, 1_000],
-  ])(
-    "without one has the procedure's policy, %s",
-    async (_how, { error, ...state }: { error?: boolean }, policy, retryInMs) => {
-      const undo = act(() => {
-        throw new Error('no')
-      })
-      const transitions = [on('success', 'w'), ...(error ? [on('error', 'w')] : [])]
-      const run = await start(
-        { a: { action: noop, rollback: undo, ...state, transitions }, w: { transitions: [on('go', 'a')] } },
-        policy,
-      )
-      await run.result({ until: 'idle' })
-      await run.rollback()
-      await waitUntil('the first attempt to fail', async () => (await types(run)).includes('attempt_failed'))
-      const failed = (await ns.history(run.id)).find(({ type }) => type === 'attempt_failed')!
-      expect(failed.retryInMs).toBe(retryInMs)
-    },
-  )
-
-  test('that takes longer than its timeout_ms is a failed attempt', async () => {
-    const { action, go } = held(() => undefined, { timeout_ms: 20 })
-    const run = await start({
-      a: { action: noop, rollback: { ...action, retry: once }, transitions: [on('success', 'bad')] },
-      bad: { outcome: 'failure' },
-    })
-    expect(await run.result()).toMatchObject({ status: 'failed', rollback: { error: { code: 'action_timeout' } } })
-    go()
-  })
-
-  test.each([
-    ['noop', noop, {}],
-    ['sleep', { type: 'sleep', ms: 20 }, {}],
-    ['set_context', { type: 'set_context', values: { undone: true } }, { undone: true }],
-    ['log', { type: 'log', message: 'undone' }, {}],
-  ])('may be of type %s', async (_type, rollback, context) => {
-    const run = await start({
-      a: { action: noop, rollback, transitions: [on('success', 'bad')] },
-      bad: { outcome: 'failure' },
-    })
-    expect(await run.result()).toMatchObject({ status: 'rolled_back' })
-    expect((await run.state()).context).toStrictEqual(context)
-    expect(await types(run)).toStrictEqual([
-      'started',
-      'transition',
-      'rollback_started',
-      'compensating',
-      'compensated',
-      'rolled_back',
-    ])
-  })
-
-  test('that sleeps is never early', async () => {
-    const rollback = { type: 'sleep', ms: 30 }
-    const run = await start({
-      a: { action: noop, rollback, transitions: [on('success', 'bad')] },
-      bad: { outcome: 'failure' },
-    })
-    await run.result()
-    const history = await ns.history(run.id)
-    const at = (type: string) => history.find((entry) => entry.type === type)!.at
-    expect(at('compensated') - at('compensating')).toBeGreaterThanOrEqual(30)
-  })
-
-  test('of type fail fails the rollback with its code', async () => {
-    const rollback = { type: 'fail', code: 'E_UNDO', message: 'cannot be undone', retry: once }
-    const run = await start({
-      a: { action: noop, rollback, transitions: [on('success', 'bad')] },
-      bad: { outcome: 'failure' },
-    })
-    expect(await run.result()).toMatchObject({
-      status: 'failed',
-      rollback: { error: { code: 'E_UNDO', message: 'cannot be undone', state: 'a' } },
-    })
-  })
+test('after all of it nothing is left, and every history replays to its run', async () => {
+  for (const { id } of (await ns.store.runs({ limit: 1_000 })).items) {
+    await ns.store.cancel(id).catch((error) => expect(error.code).toBe('invalid_status'))
+    const { current, status, context, revision, seq } = await ns.store.getState(id)
+    expect(replay(await ns.history(id)), id).toMatchObject({ state: current, status, context, revision, seq })
+  }
+  await waitUntil('the last jobs to leave', async () => (await ns.leftovers()).active === 0)
+  expect(await ns.leftovers()).toStrictEqual(NOTHING_LEFT)
 })

@@ -96,6 +96,8 @@ export class VirtualFleet {
   readonly run: MemoryRun
   /** Every attempt that a worker began, in order. */
   readonly begun: BegunAttempt[] = []
+  /** How many of them came to nothing that is told: their worker died, or gave back what nobody wanted any more. */
+  lostAttempts = 0
   /** Ids of all jobs that were ever enqueued. */
   readonly jobIds: string[] = []
   readonly #options: VirtualFleetOptions
@@ -277,6 +279,7 @@ export class VirtualFleet {
     const { call, job, begun } = slot
     if (call.fate === undefined) return this.#end(slot, call.end)
     delete job.slot
+    if (call.fate === 'dies' || !this.#isCurrent(job)) this.lostAttempts++
     if (!this.#isCurrent(job)) return
     if (call.fate === 'gives_back') {
       this.#note(interruption(begun, this.run.procedure))

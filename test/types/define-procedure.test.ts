@@ -7,7 +7,7 @@ import { procedureDocument } from '../support/procedures.arbitrary.js'
 import { type Compilation, compile, importOf } from './compiler.js'
 import { WRONG_DOCUMENTS } from './wrong-documents.js'
 
-const COMPILE_MS = 60_000
+const COMPILE_MS = 120_000
 const IMPORT = importOf('procedure/define.js', 'defineProcedure')
 const examples = new URL('../../examples/', import.meta.url)
 
@@ -59,7 +59,7 @@ const accepted = [
   ...readdirSync(examples)
     .filter((name) => name.endsWith('.json'))
     .map((name) => JSON.parse(readFileSync(new URL(name, examples), 'utf8')) as unknown),
-  ...fc.sample(procedureDocument, { numRuns: 40 }),
+  ...fc.sample(procedureDocument, { numRuns: 40, seed: 1 }),
 ]
 const longRight = longProcedure(1_000)
 const longWrong = fileOf(longProcedure(200).replace(`target: 's150'`, `«target»: 's510'`))

@@ -48,8 +48,9 @@ async function send(cli: Cli, runId: string, event: string, options: CommandOpti
   }
   await cli.withStore(async (store) => {
     const answer = await store.sendEvent(runId, event, request)
-    if (answer.accepted) cli.output.show(answer, () => [acceptedLine(cli, runId, event, answer)])
-    else await tellRefusal(cli, store, { runId, event, answer })
+    if (!answer.accepted) return tellRefusal(cli, store, { runId, event, answer })
+    cli.output.show(answer, () => [acceptedLine(cli, runId, event, answer)])
+    if (answer.buffered && !cli.output.json) await warnOfUnknown(cli, store, runId, event)
   })
 }
 
@@ -58,6 +59,15 @@ function acceptedLine({ output }: Cli, runId: string, event: string, { state, bu
   const where = `run ${runId} is in state ${bold(printable(state))}`
   if (!buffered) return `accepted: ${where}`
   return `${yellow('buffered')}: ${where}; ${bold(printable(event))} lies in its mailbox until the run waits for it`
+}
+
+/** A mailbox takes any event; one that no state ever takes would lie in it for ever. */
+async function warnOfUnknown({ output }: Cli, store: ProceduralStore, runId: string, event: string): Promise<void> {
+  const run = await store.getState(runId)
+  const { takenHere, elsewhere } = await whereTaken(store, run, event)
+  if (takenHere || elsewhere.length > 0) return
+  const text = `no state of ${run.procedure}@${run.version} takes ${JSON.stringify(event)}; look at its spelling`
+  output.note(`${output.errorPaint.yellow('warning:')} ${printable(text)}`)
 }
 
 /** With `--json` the answer is the document; else the reason is an error on stderr. */

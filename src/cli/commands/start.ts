@@ -18,8 +18,8 @@ interface CommandOptions extends NewRunOptions {
 const MOST_RUNS = 1_000_000
 
 const AFTER_HELP = `
-With --count or --file, the ids of the runs are printed, one a line; exit code 1 when one was not started. Each then has
-an idempotency key of its own, KEY.1, KEY.2 …: the same command again starts what is missing.
+With --count or --file the ids of the runs are printed, one a line; exit code 1 when one was not started.
+With --idempotency-key KEY as well, their keys are KEY.1, KEY.2 …: the same command again starts what is missing.
 ${example(
   `procession start deploy_workflow --context '{"env":"staging"}' --wait`,
   'procession start deploy_workflow@1.0 --file contexts.jsonl --tag nightly --delay 30s',

@@ -7,6 +7,7 @@ import { indexed, negative, OPERATORS } from './operators.js'
 import { type Macro, macroOf, nodesIn } from './tree.js'
 import { type CelValue, entryOf, Failure, isMap, kindOf } from './value.js'
 import { VARIABLES } from './variables.js'
+import { shortened } from './words.js'
 
 /**
  * Turns an expression into a function that decides it. Nothing in it may be of what registration refuses; it throws
@@ -59,14 +60,9 @@ function compile(node: CelNode, item?: string): Evaluate {
   }
 }
 
-const MAX_WORDS = 60
-
 /** The text of a part, for a failure: on one line, short, and only worked out when there is one. Keeps no node alive. */
 function wordsOf({ input, start, end }: CelNode): Words {
-  return () => {
-    const text = input.slice(start, end).replace(/\s+/g, ' ')
-    return text.length > MAX_WORDS ? `${text.slice(0, MAX_WORDS - 1)}…` : text
-  }
+  return () => shortened(input.slice(start, end))
 }
 
 function always(value: CelValue): Evaluate {
@@ -84,7 +80,7 @@ function compileField(node: CelNode & { op: '.' }, of: Evaluate): Evaluate {
   return (frame) => {
     const map = of(frame)
     if (map instanceof Failure) return map
-    if (!isMap(map)) return new Failure(`${wordsOfMap()} is ${kindOf(map)} and has no field ${name}`)
+    if (!isMap(map)) return new Failure(`${wordsOfMap()} is ${kindOf(map)} and has no field ${shortened(name)}`)
     const value = entryOf(map, name)
     return value === undefined ? new Failure(`${words()} is missing`) : value
   }

@@ -1,6 +1,7 @@
 import { type ASTNode, Environment, ParseError, type TypeCheckResult } from '@marcbachmann/cel-js'
 import { LIMITS } from '../../kernel/limits.js'
 import { FIELDS } from './variables.js'
+import { shortened } from './words.js'
 
 /*
  * The one file that imports the library: its parser, its limits and its type checker. It evaluates nothing.
@@ -86,14 +87,19 @@ export function parseCel(text: string): ParsedExpression | ExpressionFault {
   }
 }
 
+/** Characters of what the library says in its own words. */
+const MAX_SUMMARY = 160
+
 function syntaxFault(error: ParseError, text: string): ExpressionFault {
   const start = error.range?.start ?? 0
-  const found = text.slice(start, Math.max(error.range?.end ?? 0, start + 1))
+  const found = shortened(text.slice(start, Math.max(error.range?.end ?? 0, start + 1)))
   switch (error.code) {
     case 'limit_exceeded':
       return limitFault(error.summary)
     case 'reserved_identifier':
-      return badExpression(`'${found}' at ${characterAt(start)} is a reserved word`)
+      return badExpression(
+        `'${found}' at ${characterAt(start)} is a reserved word; a field of such a name is read as context["name"]`,
+      )
     case 'unterminated_string':
     case 'unterminated_triple_quoted_string':
       return badExpression(`the text that begins at ${characterAt(start)} needs its closing quote`)
@@ -102,7 +108,7 @@ function syntaxFault(error: ParseError, text: string): ExpressionFault {
     case 'expected_token':
       return misplaced(text, start, found)
     default:
-      return badExpression(`at ${characterAt(start)}: ${oneLine(error.summary)}`)
+      return badExpression(`at ${characterAt(start)}: ${shortened(error.summary, MAX_SUMMARY)}`)
   }
 }
 
@@ -130,22 +136,14 @@ function typeFault({ valid, type, error }: TypeCheckResult, text: string): Expre
     return { fault: 'bad_guard', expected: `a CEL expression that is true or false; this one gives ${type}` }
   }
   const start = error?.range?.start ?? 0
-  const where = `'${oneLine(text.slice(start, error?.range?.end))}' at ${characterAt(start)}`
-  const summary = oneLine(error?.summary ?? 'it cannot be evaluated')
+  const where = `'${shortened(text.slice(start, error?.range?.end))}' at ${characterAt(start)}`
+  const summary = shortened(error?.summary ?? 'it cannot be evaluated', MAX_SUMMARY)
   const [, call] = /^found no matching overload for '(.*)'$/.exec(summary) ?? []
   if (call !== undefined) return badExpression(`${where}: there is no function ${call}`)
   if (error?.code !== 'no_such_overload') return badExpression(`${where}: ${lowerFirst(summary)}`)
   const operands = summary.replace(/^no such overload: /, '')
   const advice = /\b(event|error)\b/.test(operands) ? '; ask for a field, as in has(error.code)' : ''
   return badExpression(`${where}: there is no operation ${operands}${advice}`)
-}
-
-const MAX_WORDS = 160
-
-/** Words of the library or of the user, fit for a sentence. */
-function oneLine(words: string): string {
-  const line = words.replace(/\s+/g, ' ').trim()
-  return line.length > MAX_WORDS ? `${line.slice(0, MAX_WORDS - 1)}…` : line
 }
 
 const lowerFirst = (words: string) => words.charAt(0).toLowerCase() + words.slice(1)

@@ -4,7 +4,8 @@ import { type CelValue, entryOf, Failure, isList, isMap, isNumber, kindOf } from
 /** An operator of two values. A failure it returns is its own, not that of an operand. */
 export type Operator = (left: CelValue, right: CelValue, meter: Meter) => CelValue | Failure
 
-const MAX_INT = 2n ** 63n - 1n
+/** The greatest int of CEL. */
+export const MAX_INT = 2n ** 63n - 1n
 const MIN_INT = -(2n ** 63n)
 
 /** An int within 64 bits. */

@@ -1,8 +1,10 @@
 import { LIMITS } from '../../kernel/limits.js'
 import { FUNCTIONS } from './functions.js'
 import { badExpression, type CelNode, characterAt, type ExpressionFault } from './language.js'
+import { MAX_INT } from './operators.js'
 import { childrenOf, MACRO_NAMES, macroOf } from './tree.js'
 import { FIELDS, VARIABLES } from './variables.js'
+import { shortened } from './words.js'
 
 /*
  * What the language has and a guard may not: what no bound could be given to, what reads a clock, and types that JSON
@@ -53,8 +55,6 @@ function firstRefusal(nodes: readonly CelNode[], place: Place): ExpressionFault 
   return undefined
 }
 
-const MAX_INT = 2n ** 63n - 1n
-
 /** Only the literals of JSON, and ints of 64 bits. */
 function literalRefusal({ args: value, start }: CelNode & { op: 'value' }): ExpressionFault | undefined {
   const at = characterAt(start)
@@ -68,10 +68,13 @@ function variableRefusal({ args: name, start }: CelNode & { op: 'id' }, { item, 
   const at = characterAt(start)
   if (name === item) {
     // Each `map` could nest the type of the list deeper, and the type checker keeps all types that it has seen.
-    return inResult ? badExpression(`${name} at ${at} cannot be put into a list or map inside map()`) : undefined
+    return inResult
+      ? badExpression(`${shortened(name)} at ${at} cannot be put into a list or map inside map()`)
+      : undefined
   }
   if (Object.hasOwn(VARIABLES, name)) return undefined
-  return badExpression(`'${name}' at ${at} is unknown; write context.${name}, or a field of event or error`)
+  const words = shortened(name)
+  return badExpression(`'${words}' at ${at} is unknown; write context.${words}, or a field of event or error`)
 }
 
 function fieldRefusal({ args: [of, name], pos }: CelNode & { op: '.' }): ExpressionFault | undefined {
@@ -79,7 +82,7 @@ function fieldRefusal({ args: [of, name], pos }: CelNode & { op: '.' }): Express
   const fields = FIELDS[of.args]
   if (Object.hasOwn(fields, name)) return undefined
   const known = Object.keys(fields).join(', ')
-  return badExpression(`'${name}' at ${characterAt(pos)} is no field of ${of.args}, which has ${known}`)
+  return badExpression(`'${shortened(name)}' at ${characterAt(pos)} is no field of ${of.args}, which has ${known}`)
 }
 
 function aggregateRefusal(node: CelNode & { op: 'list' | 'map' }, place: Place): ExpressionFault | undefined {
@@ -136,5 +139,5 @@ function unknownFunction(node: Call): ExpressionFault {
 function callAt(node: Call): string {
   const [name] = node.args
   const from = node.op === 'rcall' ? node.args[1].end : node.start
-  return `${name}() at ${characterAt(node.input.indexOf(name, from))}`
+  return `${shortened(name)}() at ${characterAt(node.input.indexOf(name, from))}`
 }

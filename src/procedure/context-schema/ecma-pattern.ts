@@ -149,7 +149,7 @@ class PatternReader {
     if (Math.max(least, Number.isFinite(most) ? most : 0) > MAX_REPEATS)
       return this.#fail(`more than ${MAX_REPEATS} repetitions (minLength and maxLength have no such bound)`)
     const bounds = Number.isFinite(most) ? `{${least},${most}}` : `{${least},}`
-    const size = Number.isFinite(most) ? most * (atom.size + 1) : Math.max(1, least) * atom.size + 1
+    const size = Number.isFinite(most) ? most * atom.size + (most - least) : Math.max(1, least) * atom.size + 1
     return { text: `(?:${atom.text})${bounds}`, size }
   }
 

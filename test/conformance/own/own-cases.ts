@@ -1,5 +1,6 @@
 import type { FsmCase } from '../fsm-case.js'
 import { breakCases } from './breaks.js'
+import { celCases } from './cel.js'
 import { eventCases } from './events.js'
 import { guardCases } from './guards.js'
 import { mergeCases } from './merging.js'
@@ -11,6 +12,7 @@ import { walkCases } from './walks.js'
 /** Cases of our own, in the dialect of the sample: what DESIGN §3 decides, and what a careless engine would trip over. */
 export const OWN_CASES: FsmCase[] = [
   ...guardCases,
+  ...celCases,
   ...mergeCases,
   ...retryCases,
   ...timerCases,
