@@ -44,6 +44,12 @@ module.exports = {
       to: { path: '(^|/)bullmq($|/)' },
     },
     {
+      name: 'only-one-file-knows-the-cel-library',
+      severity: 'error',
+      from: { path: '^(src|workers)/', pathNot: '^src/guards/cel/language' },
+      to: { path: 'cel-js' },
+    },
+    {
       name: 'pure-core-has-no-io',
       comment: 'kernel, guards, procedure and engine decide; the edges do',
       severity: 'error',

@@ -1,5 +1,6 @@
 /** Procession: durable procedures on BullMQ and Redis. This file is the public API and nothing else. */
 export { type ActionFunction, type ActionInfo, type ActionModules, emit, type Logger } from './actions/action.js'
+export type { ActionsFor } from './actions/typed-actions.js'
 export type { BlockedTransition, HistoryEntry, RunError } from './engine/history.js'
 export type { RunStatus } from './engine/status.js'
 export { ERRORS, type ErrorCode, type Issue, NonRetryableError, ProcessionError } from './kernel/errors.js'
@@ -7,7 +8,7 @@ export { LIMITS } from './kernel/limits.js'
 export { defineProcedure } from './procedure/define.js'
 export type { ProcedureDocument } from './procedure/define-document.js'
 export type { Procedure } from './procedure/definition.js'
-export type { ActionsFor, FunctionsOf } from './procedure/typed-actions.js'
+export type { FunctionsOf } from './procedure/typed-actions.js'
 export type { ContextOf, StartContextOf } from './procedure/typed-context.js'
 export type { EventNames, StateNames, TerminalStates, TransitionsOf } from './procedure/typed-names.js'
 export type { EventAnswer } from './runs/event-answer.js'
@@ -16,7 +17,7 @@ export type { RegisteredProcedure, RegisteredVersion, Registration } from './run
 export type { EventOptions } from './runs/requests.js'
 export type { RunHandle, WaitRequest } from './runs/run-handle.js'
 export type { RollbackState, RunState } from './runs/run-state.js'
-export type { ForkOptions, StartOptions } from './runs/start-options.js'
+export type { ContextPatchOf, ForkOptions, StartArguments, StartOptions } from './runs/start-options.js'
 export {
   type EventItem,
   type EventOutcome,

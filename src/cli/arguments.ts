@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { InvalidArgumentError } from 'commander'
+import { ProcessionError } from '../kernel/errors.js'
 import { isJsonObject, type JsonObject } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
 
@@ -30,6 +31,17 @@ export function durationArgument(leastMs = 1): (text: string) => number {
     throw new InvalidArgumentError(
       `Write 500ms, 30s, 5min, 2h or 1d, at most ${days}d; a plain number is milliseconds.`,
     )
+  }
+}
+
+/** Carries out a check of the API's on what a command line gave: what it refuses as an argument is a fault of usage. */
+export function checkUsage(check: () => unknown): void {
+  try {
+    check()
+  } catch (error) {
+    if (error instanceof ProcessionError && error.code === 'invalid_argument')
+      throw new InvalidArgumentError(error.message)
+    throw error
   }
 }
 

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from 'commander'
 import { type Issue, ProcessionError } from '../kernel/errors.js'
 import type { JsonObject } from '../kernel/json.js'
 import { checkContext } from '../runs/plain-json.js'
@@ -19,12 +20,14 @@ export function copiesOf(context: JsonObject, count: number): ContextToStart[] {
 }
 
 /**
- * The contexts of a file, one JSON object a line; empty lines are passed over. `-` is stdin. Throws `invalid_argument` for
- * an unreadable file, and with all faults and their lines, so that nothing is started from a file that has some.
+ * The contexts of a file, one JSON object a line; empty lines are passed over. `-` is stdin. Throws `invalid_argument` with
+ * all faults and their lines, so that nothing is started from a file that has some; an unreadable file is a fault of usage.
  */
 export async function contextsOfFile(file: string): Promise<ContextToStart[]> {
   const name = sourceName(file)
-  const text = await readSource(file)
+  const text = await readSource(file).catch((error: ProcessionError) => {
+    throw new InvalidArgumentError(`--file: ${error.message}`)
+  })
   const contexts: ContextToStart[] = []
   const faults: (Issue & { file: string; line: number })[] = []
   for (const [i, line] of text.split('\n').entries()) {

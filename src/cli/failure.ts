@@ -24,12 +24,6 @@ interface Failure {
   readonly stack?: string | undefined
 }
 
-/** Errors of the API that end a command with a code of their own. An argument that it refuses was the caller's. */
-const EXIT_OF_CODE: Partial<Record<ErrorCode, number>> = {
-  invalid_argument: EXIT.usage,
-  wait_timeout: EXIT.waitTimeout,
-}
-
 /** What an error thrown by a command means; undefined for one that says that help or the version was shown. */
 function failureOf(error: unknown): Failure | undefined {
   if (error instanceof CommanderError) {
@@ -40,7 +34,12 @@ function failureOf(error: unknown): Failure | undefined {
   }
   if (error instanceof ProcessionError) {
     const { code, message, issues } = error
-    return { code, message, exitCode: EXIT_OF_CODE[code] ?? EXIT.error, ...(issues.length > 0 && { issues }) }
+    return {
+      code,
+      message,
+      exitCode: code === 'wait_timeout' ? EXIT.waitTimeout : EXIT.error,
+      ...(issues.length > 0 && { issues }),
+    }
   }
   if (error instanceof CommandFailure) return { code: error.code, message: error.message, exitCode: EXIT.error }
   const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined }
@@ -59,13 +58,17 @@ export function reportFailure(output: Output, error: unknown): number {
     output.show({ error: { code, message, ...(issues && { issues }) } }, () => [])
     return exitCode
   }
-  const paint = output.errorPaint
-  const shown = message.split('\n').map(printable).join('\n')
-  if (message !== '')
-    output.note(`${paint.red('error:')} ${shown}${code === 'usage' ? '' : ` ${paint.dim(`[${code}]`)}`}`)
+  if (message !== '') noteError(output, message, code === 'usage' ? undefined : code)
   for (const issue of issues ?? []) output.note(`  ${issueText(issue)}`)
-  if (code === 'internal' && stack) output.note(paint.dim(stack.split('\n').slice(1).join('\n')))
+  if (code === 'internal' && stack) output.note(output.errorPaint.dim(stack.split('\n').slice(1).join('\n')))
   return exitCode
+}
+
+/** An error on stderr, in the form that all have. */
+export function noteError(output: Output, message: string, code?: string): void {
+  const { red, dim } = output.errorPaint
+  const text = message.split('\n').map(printable).join('\n')
+  output.note(`${red('error:')} ${text}${code === undefined ? '' : ` ${dim(`[${code}]`)}`}`)
 }
 
 /** A fault on one line; where it comes from a file, as compilers write it, so that editors find the place. */

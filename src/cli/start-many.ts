@@ -1,11 +1,11 @@
 import { ProcessionError } from '../kernel/errors.js'
-import { checkStart, type StartOptions } from '../runs/start-options.js'
+import type { StartOptions } from '../runs/start-options.js'
 import type { ProceduralStore, StartOutcome } from '../runs/store.js'
 import type { Cli } from './cli.js'
 import type { ContextToStart } from './contexts-to-start.js'
 import { EXIT } from './exit-codes.js'
+import { noteError } from './failure.js'
 import type { Output } from './output.js'
-import { printable } from './printable.js'
 import { ProgressBar } from './progress-bar.js'
 
 /** Runs of one call to the store: so often progress is told. */
@@ -35,7 +35,6 @@ export async function startMany(
   contexts: readonly ContextToStart[],
   options: StartOptions,
 ): Promise<void> {
-  checkStart(procedure.name, procedure.version, {}, options) // in a batch, a fault of an option is one of its first item
   const report = new StartReport(cli.output, contexts.length)
   try {
     await cli.withStore((store) => startInChunks(store, procedure, contexts, options, report))
@@ -73,10 +72,10 @@ async function startInChunks(
   }
 }
 
-/** The failure of all starts, where it is one and the same: a procedure that there is not is told once, not a thousand times. */
+/** The failure of many starts, where it is one and the same: that there is no such procedure is told once. */
 function commonFailure(outcomes: readonly StartOutcome[]): ProcessionError | undefined {
-  const first = outcomes[0]?.error
-  return outcomes.every(({ error }) => error !== undefined && error.message === first?.message) ? first : undefined
+  const [first, ...others] = outcomes.map(({ error }) => error)
+  return others.length > 0 && others.every((error) => error && error.message === first?.message) ? first : undefined
 }
 
 /** What became of the starts so far, told as it comes. */
@@ -120,8 +119,7 @@ class StartReport {
   }
 
   #noteError(message: string, code: string): void {
-    const { red, dim } = this.#output.errorPaint
-    if (!this.#output.json) this.#output.note(`${red('error:')} ${printable(message)} ${dim(`[${code}]`)}`)
+    if (!this.#output.json) noteError(this.#output, message, code)
   }
 
   endProgress(): void {

@@ -1,15 +1,17 @@
 import { z } from 'zod'
 import type { IgnoredReason } from '../engine/decision.js'
 import { ProcessionError } from '../kernel/errors.js'
+import type { ProcedureDocument } from '../procedure/define-document.js'
+import type { StateNames } from '../procedure/typed-names.js'
 
 /** What a caller's event came to. */
-export interface EventAnswer {
+export interface EventAnswer<P extends ProcedureDocument = ProcedureDocument> {
   /** Whether a transition took it, or the mailbox did. */
   readonly accepted: boolean
   /** Why not: nothing was stored. */
   readonly reason?: IgnoredReason | 'history_limit'
   /** The current state after it. */
-  readonly state: string
+  readonly state: StateNames<P>
   /** It waits in the run's mailbox (`deliver: "when_ready"`). */
   readonly buffered?: true
 }

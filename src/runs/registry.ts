@@ -4,6 +4,7 @@ import { type Issue, ProcessionError } from '../kernel/errors.js'
 import { digestOf } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
 import { type CompiledProcedure, compileProcedure } from '../procedure/compile.js'
+import type { ProcedureDocument } from '../procedure/define-document.js'
 import type { Procedure } from '../procedure/definition.js'
 import { parseProcedure } from '../procedure/validate.js'
 import { compareVersions, isVersion } from '../procedure/version.js'
@@ -24,9 +25,9 @@ export interface RegisteredVersion {
 }
 
 /** What `register` answers. */
-export interface Registration {
-  readonly name: string
-  readonly version: string
+export interface Registration<P extends ProcedureDocument = ProcedureDocument> {
+  readonly name: P['name']
+  readonly version: P['version']
   readonly digest: string
   /** Things that are allowed but probably not meant. */
   readonly warnings: readonly Issue[]

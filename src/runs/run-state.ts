@@ -1,17 +1,19 @@
 import type { BlockedTransition, EventRecord, Held, RunError } from '../engine/history.js'
 import { activity, type Pause, type Rollback, type RunRecord } from '../engine/run.js'
 import type { Drive, RunStatus } from '../engine/status.js'
-import type { JsonObject } from '../kernel/json.js'
+import type { ProcedureDocument } from '../procedure/define-document.js'
+import type { ContextOf } from '../procedure/typed-context.js'
+import type { StateNames } from '../procedure/typed-names.js'
 
 /** A run as the API, the CLI and HTTP show it. Times are ISO 8601 by Redis's clock. */
-export interface RunState {
+export interface RunState<P extends ProcedureDocument = ProcedureDocument> {
   readonly id: string
-  readonly procedure: string
+  readonly procedure: P['name']
   readonly version: string
   /** Name of the current state; where the run ended, when it has. */
-  readonly current: string
+  readonly current: StateNames<P>
   readonly status: RunStatus
-  readonly context: JsonObject
+  readonly context: ContextOf<P>
   /** +1 at every entry of a state. */
   readonly revision: number
   /** +1 at every write to the run. */

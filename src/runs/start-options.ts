@@ -3,6 +3,8 @@ import { ProcessionError } from '../kernel/errors.js'
 import { checkRunId, newRunId, runIdOfKey } from '../kernel/ids.js'
 import { digestOf, type JsonObject } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
+import type { ProcedureDocument } from '../procedure/define-document.js'
+import type { ContextOf, StartContextOf } from '../procedure/typed-context.js'
 import { checkOptions } from './check-options.js'
 import { checkContext, describe } from './plain-json.js'
 
@@ -45,6 +47,19 @@ export interface StartOptions {
 
 /** How to start a run from another's history. All of it is optional. */
 export type ForkOptions = Omit<StartOptions, 'delayMs' | 'drive'>
+
+/** What a start of a typed procedure takes: its context may be left out when nothing of it is required. */
+export type StartArguments<P extends ProcedureDocument> =
+  Record<never, never> extends StartContextOf<P>
+    ? [context?: StartContextOf<P>, options?: StartOptions]
+    : [context: StartContextOf<P>, options?: StartOptions]
+
+/** What may be merged into the context of a typed procedure's run. */
+export type ContextPatchOf<P extends ProcedureDocument> = P extends unknown
+  ? P['definition'] extends { readonly context_schema: unknown }
+    ? Partial<ContextOf<P>>
+    : object
+  : never
 
 /** Which run is started: parsed options, complete. */
 export interface StartRequest {

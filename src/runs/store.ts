@@ -3,6 +3,7 @@ import type { Redis, RedisOptions } from 'ioredis'
 import type { EventSent } from '../engine/decision.js'
 import type { RunStatus } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
+import type { ProcedureDocument } from '../procedure/define-document.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
 import { asCallError } from '../redis/replies.js'
 import { assertSafeRedis } from '../redis/safety.js'
@@ -30,7 +31,7 @@ import { listRuns, type RunFilter } from './run-list.js'
 import { type MoveInput, RunMover } from './run-mover.js'
 import { RunStarter } from './run-starter.js'
 import { type RunState, runState } from './run-state.js'
-import { checkStart, type ForkOptions, type StartOptions } from './start-options.js'
+import { checkStart, type ForkOptions, type StartArguments, type StartOptions } from './start-options.js'
 import { type SubscribeOptions, subscribe } from './subscription.js'
 import { Telemetry, type TelemetryHook } from './telemetry.js'
 import { waitForRun } from './wait.js'
@@ -90,6 +91,18 @@ export type EventOutcome =
   | { readonly runId: string; readonly answer: EventAnswer; readonly error?: undefined }
   | { readonly runId: string; readonly error: ProcessionError; readonly answer?: undefined }
 
+type StartByName = [name: string, version: string, context?: object, options?: StartOptions]
+type StartOf = [procedure: ProcedureDocument, context?: object, options?: StartOptions]
+
+/** Both ways to call a start, as one. */
+function startArguments(start: StartByName | StartOf) {
+  const [first, second, third, fourth] = start as readonly unknown[]
+  if (typeof first !== 'object' || first === null)
+    return { name: first as string, version: second as string, context: third, options: fourth }
+  const { name, version } = first as ProcedureDocument
+  return { name, version, context: second, options: third }
+}
+
 /** Says which item of a batch is at fault. */
 function atItem<Value>(index: number, check: () => Value): Value {
   try {
@@ -142,6 +155,8 @@ export class ProceduralStore {
   // ---- Procedures ----
 
   /** Validates and stores a procedure. Throws `invalid_schema`, `not_supported_yet`, `version_exists`. Idempotent. */
+  register<P extends ProcedureDocument>(procedure: P): Promise<Registration<P>>
+  register(procedure: unknown): Promise<Registration>
   register(procedure: unknown): Promise<Registration> {
     return this.#call(() => this.#registry.register(procedure))
   }
@@ -170,22 +185,25 @@ export class ProceduralStore {
 
   /**
    * Starts a run; when this resolves, Redis holds it. With a used `runId` or `idempotencyKey` it is the run of before.
-   * Throws `not_found`, `version_inactive`, `idempotency_conflict`, `invalid_argument`, `limit_exceeded`.
+   * The procedure is given by name and version, or as the registered document itself, whose types the context then has.
+   * Throws `not_found`, `version_inactive`, `idempotency_conflict`, `invalid_argument`, `limit_exceeded`, `context_invalid`.
    */
-  async startProcedure(
-    name: string,
-    version: string,
-    context: object = {},
-    options: StartOptions = {},
-  ): Promise<RunHandle> {
-    const request = checkStart(name, version, context, options)
+  startProcedure<P extends ProcedureDocument = ProcedureDocument>(
+    name: P['name'],
+    version: P['version'] | 'latest',
+    ...start: StartArguments<P>
+  ): Promise<RunHandle<P>>
+  startProcedure<P extends ProcedureDocument>(procedure: P, ...start: StartArguments<P>): Promise<RunHandle<P>>
+  async startProcedure(...start: StartByName | StartOf): Promise<RunHandle> {
+    const { name, version, context, options } = startArguments(start)
+    const request = checkStart(name, version, context ?? {}, options)
     await this.#call(() => this.#starter.start(name, version, request))
     return this.run(request.id)
   }
 
   /** A handle on a run by its id, which is not checked to exist. */
-  run(runId: string): RunHandle {
-    return new RunHandle(this, runId)
+  run<P extends ProcedureDocument = ProcedureDocument>(runId: string): RunHandle<P> {
+    return new RunHandle<P>(this, runId)
   }
 
   /** The run as it stands. Throws `not_found`. */

@@ -20,7 +20,7 @@ const effects = new EffectLog(effectsDir)
 /** Notes its effect, works, then fails or succeeds as planned. */
 async function step(context: Record<string, unknown>, _args: unknown, info: ActionInfo): Promise<object> {
   const { idempotencyKey, attempt, state } = info
-  effects.note(idempotencyKey, attempt)
+  effects.note({ idempotencyKey, attempt })
   await delay(plannedWorkMs(plan, idempotencyKey, attempt))
   if (attempt <= plannedFailures(plan, idempotencyKey))
     throw Object.assign(new Error(`planned failure ${attempt}`), { code: 'E_PLANNED' })

@@ -3,10 +3,10 @@ import type { Redis } from 'ioredis'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { openTestNamespace } from '../support/fleet-in-process.js'
 import { waitUntil } from '../support/processes.js'
-import { type CheckInput, type CheckReport, checkNamespace } from './checker.js'
-import type { Kill } from './effect-check.js'
+import { type CheckInput, type CheckReport, checkNamespace } from './checker/checker.js'
+import type { Kill } from './checker/effect-check.js'
+import { homeShard } from './checker/formats.js'
 import type { Effect } from './effects.js'
-import { homeShard } from './formats.js'
 
 const step = { type: 'function', module: 'T', function: 'step' }
 const once = { max_retries: 1, backoff_ms: 1 }
@@ -78,7 +78,7 @@ const input = (more: Partial<CheckInput> = {}): CheckInput => ({
   effects,
   ...more,
 })
-const CLEAN = { lost: 0, doubled: 0, reordered: 0, stuck: 0, orphanKeys: 0, actionsRerun: 0 }
+const CLEAN = { lost: 0, doubled: 0, reordered: 0, stuck: 0, orphanKeys: 0, actionsRerun: 0, compensationsRerun: 0 }
 const countsOf = ({ killsInFlight: _k, problems: _p, ...counts }: CheckReport) => counts
 const words = (report: CheckReport) => report.problems.map((found) => found.words).join('\n')
 
@@ -131,18 +131,22 @@ beforeAll(async () => {
 
 describe('the checker', () => {
   test('shares no code with what it checks', () => {
+    const home = new URL('./', import.meta.url)
     const seen = new Set<string>()
     const outside = new Set<string>()
-    const follow = (file: string) => {
-      if (seen.has(file)) return
-      seen.add(file)
-      const text = readFileSync(new URL(file, import.meta.url), 'utf8')
-      for (const [, specifier = ''] of text.matchAll(/^(?:import|export) [^;]*?from '([^']+)'/gms))
-        if (/^\.\/[\w-]+\.js$/.test(specifier)) follow(specifier.replace(/js$/, 'ts'))
+    const follow = (file: URL) => {
+      if (seen.has(file.href)) return
+      seen.add(file.href)
+      for (const [, specifier = ''] of readFileSync(file, 'utf8').matchAll(
+        /^(?:import|export) [^;]*?from '([^']+)'/gms,
+      )) {
+        const target = new URL(specifier.replace(/js$/, 'ts'), file)
+        if (specifier.startsWith('.') && target.href.startsWith(home.href)) follow(target)
         else outside.add(specifier)
+      }
     }
-    follow('./checker.ts')
-    expect(seen.size).toBeGreaterThan(5)
+    follow(new URL('./checker/checker.ts', import.meta.url))
+    expect(seen.size).toBeGreaterThan(15)
     expect([...outside].filter((specifier) => !specifier.startsWith('node:')).sort()).toStrictEqual(['ioredis', 'zod'])
   })
 })

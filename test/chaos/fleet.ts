@@ -12,7 +12,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import type { Kill } from './effect-check.js'
+import type { Kill } from './checker/effect-check.js'
 import { CHAOS_ENV, type LoadPlan } from './load.js'
 
 const DRAIN_MS = 10_000

@@ -10,9 +10,9 @@ import type { EntryDraft } from '../../src/engine/history.js'
 import { isUsualEvent, MORE_PARTS } from '../../src/runs/run-codec.js'
 import { compiled, MemoryRun } from '../support/memory-run.js'
 import { FIELDS, patch, procedureDocument } from '../support/procedures.arbitrary.js'
-import { runHashSchema } from './formats.js'
-import { checkHistory, readHistory } from './history-check.js'
-import { procedureSchema } from './procedure-document.js'
+import { runHashSchema } from './checker/formats.js'
+import { checkHistory, readHistory } from './checker/history-check.js'
+import { procedureSchema } from './checker/procedure-document.js'
 
 /** What happens next: some of it only when it can. */
 type Happening =

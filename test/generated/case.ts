@@ -18,10 +18,13 @@ export interface CallScript {
   readonly fate?: 'gives_back' | 'dies'
 }
 
-/** An event as a step chooses it, of those that mean something to the state which the run then stands in. */
+/**
+ * An event as a step chooses it, of those that mean something to the state which the run then stands in; one that may wait
+ * in the mailbox, of those that mean something to the procedure's waiting states.
+ */
 export interface EventChoice {
   readonly do: 'event'
-  /** Which of the state's events, counted around; the last one stands for `other`. */
+  /** Which of those events, counted around; the last one stands for `other`. */
   readonly pick: number
   readonly other: string
   readonly payload?: Json
@@ -33,6 +36,11 @@ export type ControlName = 'pause' | 'resume' | 'cancel' | 'rollback' | 'retry' |
 export type Control =
   | { readonly do: ControlName; readonly reason?: string }
   | { readonly do: 'update'; readonly patch: JsonObject }
+/** A patch as a step chooses it: the value that a blocking guard waits for, where it can be told; else this. */
+export interface PatchChoice {
+  readonly do: 'mend'
+  readonly patch: JsonObject
+}
 
 /** One thing that the caller does, and when. */
 export interface CaseStep {
@@ -45,11 +53,13 @@ export interface CaseStep {
   readonly afterMs: number
   /** Done even where it cannot be: to a run that is over, or a resumption of one that is not paused. */
   readonly insists: boolean
-  readonly action: EventChoice | Control
+  readonly action: EventChoice | PatchChoice | Control
 }
 
-/** What happens to the run that no caller and no procedure decides; all of it only in virtual time. */
+/** What happens to the run that neither its caller nor its procedure decides; only in virtual time. */
 export interface Weather {
+  /** Workers give jobs back and die as the functions' scripts say. */
+  readonly losses: boolean
   /** How long jobs wait for a worker, ms. */
   readonly queueMs: number
   /** Seed of what is left to chance: the jitter of backoffs. */
@@ -58,6 +68,9 @@ export interface Weather {
   readonly historyFullAt: number | null
   readonly deadlinesFirst: boolean
 }
+
+/** The weather in which a run can be compared with a real one. */
+export const CALM: Weather = { losses: false, queueMs: 0, dice: 0, historyFullAt: null, deadlinesFirst: false }
 
 export interface CaseStart {
   readonly drive: 'auto' | 'manual'

@@ -14,39 +14,45 @@ export const times = (...units: number[]) => fc.constantFrom(...units.map((unit)
 
 /** An arbitrary by its share of a hundred. */
 export const share = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary })
+/** Takes out what is undefined: JSON has no such thing. */
+export function given<T extends object>(fields: T): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined)) as T
+}
+
 /** Present in so many of a hundred. */
 export const maybe = <T>(percent: number, arbitrary: fc.Arbitrary<T>) =>
   fc.oneof(share(100 - percent, fc.constant(undefined)), share(percent, arbitrary))
 
 const code = fc.constantFrom('E_A', 'E_B')
 
+/** What a call does. Which event it emits is settled when it is known what its state's events are: of them, or any. */
 const does: fc.Arbitrary<Pick<CallScript, 'does' | 'value' | 'event' | 'code'>> = fc.oneof(
   share(48, fc.record({ does: fc.constant('return' as const), value: patch as fc.Arbitrary<Json> })),
-  share(8, fc.record({ does: fc.constant('return' as const), value: fc.constantFrom<Json>('text', 7, false, [1]) })),
+  share(6, fc.record({ does: fc.constant('return' as const), value: fc.constantFrom<Json>('text', 7, false, [1]) })),
   share(
     18,
     fc.record(
       {
         does: fc.constant('emit' as const),
-        event: fc.constantFrom('done', 'done', 'again', 'go', 'error', 'timeout'),
+        event: fc.constantFrom('0', '0', '1', '2', '3', 'again', 'error', 'timeout'),
         value: patch as fc.Arbitrary<Json>,
       },
       { requiredKeys: ['does', 'event'] },
     ),
   ),
-  share(20, fc.record({ does: fc.constant('throw' as const), code })),
-  share(4, fc.record({ does: fc.constant('throw_final' as const), code })),
+  share(27, fc.record({ does: fc.constant('throw' as const), code })),
+  share(3, fc.record({ does: fc.constant('throw_final' as const), code })),
   share(2, fc.constant({ does: 'return_nonsense' as const })),
 )
 
 /** How long a call takes; one that never ends listens to its signal. */
 const lasts: fc.Arbitrary<Pick<CallScript, 'lastsMs' | 'listens'>> = fc.oneof(
-  share(66, fc.constant({ lastsMs: 0, listens: true })),
-  share(20, fc.record({ lastsMs: times(2, 4), listens: fc.boolean() })),
-  share(14, fc.constant({ lastsMs: null, listens: true })),
+  share(68, fc.constant({ lastsMs: 0, listens: true })),
+  share(24, fc.record({ lastsMs: times(2, 4), listens: fc.boolean() })),
+  share(8, fc.constant({ lastsMs: null, listens: true })),
 )
 
-const fate = maybe(3, fc.constantFrom('gives_back' as const, 'dies' as const))
+const fate = maybe(20, fc.constantFrom('gives_back' as const, 'dies' as const))
 
 const callScript: fc.Arbitrary<CallScript> = fc
   .tuple(does, lasts, fate)
@@ -54,45 +60,53 @@ const callScript: fc.Arbitrary<CallScript> = fc
 /** At most four results; a worker that dies at every call would end in the same way each time. */
 const script = fc.array(callScript, { minLength: 1, maxLength: 4 })
 
-/** A compensation that never ended would hold its run for ever. */
-const ending = (calls: CallScript[]) => calls.map((call) => ({ ...call, lastsMs: call.lastsMs ?? 2 * UNIT_MS }))
+/** A compensation that never ended would hold its run for ever; one that lasts can be met under way. */
+const ending = (calls: CallScript[]) =>
+  calls.map((call) => ({ ...call, lastsMs: call.lastsMs === 0 && call.does === 'return' ? 2 * UNIT_MS : (call.lastsMs ?? 0) }))
 
 type Kind = 'function' | 'instant' | 'sleep' | 'wait'
 
+const rules = fc.oneof(
+  share(3, fc.constant([{ field: 'env', op: 'exists' }])),
+  share(1, fc.array(condition, { minLength: 1, maxLength: 2 })),
+)
 const instant = fc.oneof(
   share(3, fc.constant({ type: 'noop' })),
   share(3, fc.record({ type: fc.constant('set_context'), values: fc.dictionary(fc.constantFrom(...FIELDS), value) })),
-  share(3, fc.record({ type: fc.constant('fail'), code })),
+  share(1, fc.record({ type: fc.constant('fail'), code })),
   share(2, fc.record({ type: fc.constant('log'), message: fc.constant('here'), level: fc.constantFrom('info', 'warn') })),
-  share(3, fc.record({ type: fc.constant('validate'), rules: fc.array(condition, { minLength: 1, maxLength: 2 }) })),
+  share(2, fc.record({ type: fc.constant('validate'), rules })),
   share(
     3,
-    condition.map((one) => ({ type: 'conditional', ...one, true_event: 'done', false_event: 'again' })),
+    condition.map((one) => ({ type: 'conditional', ...one, true_event: 'done', false_event: 'success' })),
   ),
 )
 const sleep = fc
   .tuple(times(0, 2, 4), maybe(15, times(1, 3)))
   .map(([ms, limit]) => ({ type: 'sleep', ms, ...(limit !== undefined && { timeout_ms: limit }) }))
 
-const retry: fc.Arbitrary<JsonObject> = fc.record<JsonObject>(
-  {
-    max_retries: fc.constantFrom(0, 1, 2, 2, 3),
+const retry = fc
+  .record({
+    max_retries: fc.constantFrom(0, 1, 2, 2, 3, 3),
     backoff_ms: times(0, 2, 4),
-    factor: fc.constantFrom(1, 2),
-    max_backoff_ms: times(4),
-    jitter: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 0, 0.5),
-    on: fc.constant(['E_A', 'action_timeout']),
-    not_on: fc.constant(['E_B']),
-  },
-  { requiredKeys: ['max_retries', 'backoff_ms'] } as never,
-)
+    factor: maybe(50, fc.constantFrom(1, 2)),
+    max_backoff_ms: maybe(30, times(4)),
+    on: maybe(15, fc.constant(['E_A', 'action_timeout'])),
+    not_on: maybe(15, fc.constant(['E_B'])),
+  })
+  .map((policy) => given(policy) as unknown as JsonObject)
+
+/** A guard that is shut until the context is changed by somebody who knows it. */
+const gate = fc.constant({ field: 'flag', op: 'eq', value: 'open' })
+
+const accept = fc.oneof(fc.constant(true), fc.uniqueArray(fc.constantFrom(...FIELDS), { minLength: 1 }))
 
 /** A way out, before it is known what the state's events are and where it may lead. */
 const exit = fc.record({
   event: fc.nat({ max: 9 }),
   target: fc.nat({ max: 11 }),
   guard: maybe(35, guard),
-  accept: maybe(40, fc.oneof(fc.constant(true), fc.uniqueArray(fc.constantFrom(...FIELDS), { minLength: 1 }))),
+  accept: maybe(50, accept),
 })
 
 const rollback = fc.record({
@@ -113,11 +127,16 @@ const state = fc.record({
   instant,
   sleep,
   limit: maybe(25, times(3, 5)),
-  retry: maybe(45, retry),
+  retry: maybe(60, retry),
   timeout: maybe(25, times(3, 5, 9)),
-  rollback: maybe(55, rollback),
+  rollback: maybe(70, rollback),
   exits: fc.array(exit, { maxLength: 4 }),
-  onward: fc.record({ event: fc.nat({ max: 5 }), guard: maybe(14, guard), first: fc.boolean() }),
+  onward: fc.record({
+    event: fc.nat({ max: 5 }),
+    guard: maybe(12, fc.oneof(guard, gate)),
+    first: fc.boolean(),
+    accept: maybe(50, accept),
+  }),
   ends: fc.record({ acts: maybe(16, fc.constant(true)), fails: maybe(16, fc.constant(true)) }),
 })
 type RawState = typeof state extends fc.Arbitrary<infer T> ? T : never
@@ -131,6 +150,9 @@ const EVENTS: Record<Kind, readonly string[]> = {
 }
 const SIDE_ENDS = { broken: { outcome: 'failure' }, stopped: {} } as const
 
+/** Events that may lead out of the procedure's course. */
+const BAD_NEWS = new Set(['error', 'timeout', 'stop'])
+
 /** Back leads only what cannot go on by itself for ever. */
 function mayGoBack(kind: Kind, event: string): boolean {
   return kind === 'function' || (kind === 'wait' && event !== 'timeout')
@@ -143,8 +165,11 @@ function transitionOf(
   names: readonly string[],
 ): JsonObject {
   const event = EVENTS[kind][which % EVENTS[kind].length]!
-  const forward = [...names.slice(at + 1), ...Object.keys(SIDE_ENDS)]
-  const targets = mayGoBack(kind, event) ? [...names, ...Object.keys(SIDE_ENDS)] : forward
+  const next = names[at + 1]!
+  const sides = BAD_NEWS.has(event) ? Object.keys(SIDE_ENDS) : []
+  // Mostly the next one: runs that skip what lies between are short.
+  const forward = [next, next, next, ...names.slice(at + 1, -1), ...sides]
+  const targets = mayGoBack(kind, event) ? [...names.slice(0, at + 1), ...forward] : forward
   const target = targets[where % targets.length]!
   const back = names.indexOf(target) !== -1 && names.indexOf(target) <= at
   const unspent = { not: { field: 'error.code', op: 'eq', value: BUDGET_SPENT } }
@@ -190,6 +215,7 @@ function stateOf(raw: RawState, at: number, names: readonly string[]): JsonObjec
     event: usual === 'error' ? 'success' : usual,
     target: names[at + 1]!,
     ...(onward.guard !== undefined && { guard: onward.guard as Json }),
+    ...(kind === 'wait' && onward.accept !== undefined && { accept: onward.accept }),
   }
   const others = exits.map((one) => transitionOf(raw, one, at, names))
   return {
@@ -197,6 +223,24 @@ function stateOf(raw: RawState, at: number, names: readonly string[]): JsonObjec
     ...(raw.timeout !== undefined && { timeout_ms: raw.timeout }),
     transitions: onward.first ? [on, ...others] : [...others, on],
   }
+}
+
+/** The scripts of a state's functions, with the events that its calls emit: those of the state, or any other. */
+function scriptsOf(raw: RawState, at: number, { transitions = [] }: JsonObject): [string, CallScript[]][] {
+  const known = (transitions as JsonObject[]).map(({ event }) => event as string).filter((event) => event !== 'success')
+  const emitting = (call: CallScript): CallScript => {
+    if (call.event === undefined || !/^\d$/.test(call.event)) return call
+    return { ...call, event: known[Number(call.event) % known.length] ?? 'done' }
+  }
+  return [
+    [`do ${at}`, raw.script.map(emitting)],
+    [`undo ${at}`, (raw.rollback?.script ?? []).map(emitting)],
+  ]
+}
+
+/** The document with the jitter of every backoff. */
+function jittered(document: JsonObject): JsonObject {
+  return JSON.parse(JSON.stringify(document).replaceAll('"backoff_ms"', '"jitter":0.5,"backoff_ms"')) as JsonObject
 }
 
 const contextSchema = fc.record({
@@ -207,35 +251,30 @@ const contextSchema = fc.record({
 /** A procedure and the scripts of its functions. */
 export const playable = fc
   .record({
-    states: fc.array(state, { minLength: 1, maxLength: 6 }),
+    states: fc.oneof(
+      share(5, fc.array(state, { minLength: 1, maxLength: 2 })),
+      share(95, fc.array(state, { minLength: 3, maxLength: 6 })),
+    ),
     maxRetries: fc.constantFrom(0, 1, 1, 2),
     onFailure: fc.constantFrom('fail', 'rollback'),
-    timeout: maybe(16, times(7, 11, 15)),
+    timeout: maybe(12, times(7, 11, 15)),
     contextSchema: maybe(15, contextSchema),
+    jitters: maybe(4, fc.constant(true)),
   })
-  .map(({ states, maxRetries, onFailure, timeout, contextSchema: checked }) => {
+  .map(({ states, maxRetries, onFailure, timeout, contextSchema: checked, jitters }) => {
     const names = STATES.slice(0, states.length)
-    const specs = names.map((name, at) => [name, stateOf(states[at]!, at, names)] as const)
-    const transitions = specs.flatMap(([, spec]) => (spec.transitions as JsonObject[] | undefined) ?? [])
+    const specs = states.map((raw, at) => stateOf(raw, at, names))
+    const transitions = specs.flatMap((spec) => (spec.transitions as JsonObject[] | undefined) ?? [])
     const sides = Object.entries(SIDE_ENDS).filter(([name]) => transitions.some(({ target }) => target === name))
-    return {
-      document: {
-        name: 'generated',
-        version: '1.0',
-        max_retries: maxRetries,
-        on_failure: onFailure,
-        ...(timeout !== undefined && { timeout_ms: timeout }),
-        definition: {
-          initial_state: names[0]!,
-          states: Object.fromEntries([...specs, ...sides]),
-          ...(checked && { context_schema: checked.schema, context_policy: checked.policy }),
-        },
-      } as JsonObject,
-      functions: Object.fromEntries(
-        states.flatMap((raw, at) => [
-          [`do ${at}`, raw.script],
-          [`undo ${at}`, raw.rollback?.script ?? raw.script],
-        ]),
-      ) as Record<string, readonly CallScript[]>,
+    const document: JsonObject = {
+      ...{ name: 'generated', version: '1.0', max_retries: maxRetries, on_failure: onFailure },
+      ...(timeout !== undefined && { timeout_ms: timeout }),
+      definition: {
+        initial_state: names[0]!,
+        states: Object.fromEntries([...names.map((name, at) => [name, specs[at]!] as const), ...sides]),
+        ...(checked && { context_schema: checked.schema, context_policy: checked.policy }),
+      },
     }
+    const functions = Object.fromEntries(states.flatMap((raw, at) => scriptsOf(raw, at, specs[at]!)))
+    return { document: jitters ? jittered(document) : document, functions }
   })

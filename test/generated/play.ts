@@ -5,7 +5,7 @@
 import type { EngineInput } from '../../src/engine/decision.js'
 import type { StartInput } from '../../src/engine/start.js'
 import { isEnded } from '../../src/engine/status.js'
-import type { Json } from '../../src/kernel/json.js'
+import type { Json, JsonObject } from '../../src/kernel/json.js'
 import { answerOf } from '../../src/runs/commit-encoder.js'
 import type { EventAnswer } from '../../src/runs/event-answer.js'
 import { type RunState, runState } from '../../src/runs/run-state.js'
@@ -100,7 +100,7 @@ class CasePlay {
     this.#book = new CallBook(one.functions)
     const input: StartInput = { id: runId, context, ...start }
     this.#fleet = new VirtualFleet(compiled(document), input, {
-      call: (begun) => scriptedCall(begun, this.#book),
+      call: (begun) => scriptedCall(begun, this.#book, weather.losses),
       queueMs: weather.queueMs,
       random: seededRandom(weather.dice),
       deadlinesFirst: weather.deadlinesFirst,
@@ -170,15 +170,22 @@ class CasePlay {
   #step({ when, afterMs, insists, action }: CaseStep): void {
     this.#proceed(when)
     if (!insists && !makesSense(action.do, this.#run.record)) return
-    this.#do(action.do === 'event' ? this.#chosen(action) : action, afterMs)
+    // Chosen when it is done: time may pass until then.
+    this.#do(() => this.#requestOf(action), afterMs)
   }
 
-  #do(request: Request, afterMs = 0): void {
+  #requestOf(action: CaseStep['action']): Request {
+    if (action.do === 'event') return this.#chosen(action)
+    return action.do === 'mend' ? { do: 'update', patch: mendOf(this.#run.record) ?? action.patch } : action
+  }
+
+  #do(requested: () => Request, afterMs = 0): void {
     const looked = this.#stand()
     this.#passTime(afterMs)
     this.#mindOthers(this.#run.now, this.#fleet.dues())
     const acted = this.#stand()
     const before = this.#run.record
+    const request = requested()
     const answer = request.do === 'event' ? this.#send(request) : this.#control(request)
     this.#steps.push({ looked, afterMs, acted, request, answer, before, after: this.#run.record })
   }
@@ -190,8 +197,10 @@ class CasePlay {
   /** The event that a choice comes to where the run stands. */
   #chosen({ pick, other, do: _do, ...options }: EventChoice): Request {
     const { record, procedure } = this.#run
-    const known = [...new Set(procedure.states.get(record.state)!.transitions.map(({ event }) => event))]
-    const name = known.length === 0 ? other : (known[pick % (known.length + 1)] ?? other)
+    const waiting = [...procedure.states.values()].filter((state) => !state.action)
+    const states = options.deliver === 'when_ready' ? waiting : [procedure.states.get(record.state)!]
+    const known = [...new Set(states.flatMap(({ transitions }) => transitions.map(({ event }) => event)))]
+    const name = known[pick % (known.length + 1)] ?? other
     return { do: 'event', name, options }
   }
 
@@ -232,11 +241,11 @@ class CasePlay {
     this.#proceed('rest')
     const rest = restOf(this.#run)
     if (this.#run.record.status === 'paused') {
-      this.#do({ do: 'resume' })
+      this.#do(() => ({ do: 'resume' }))
       this.#proceed('rest')
     }
     if (!isEnded(this.#run.record.status)) {
-      this.#do({ do: 'cancel', reason: 'the end of the case' })
+      this.#do(() => ({ do: 'cancel', reason: 'the end of the case' }))
       this.#proceed('rest')
     }
     return rest
@@ -254,6 +263,13 @@ function makesSense(what: CaseStep['action']['do'], { status }: MemoryRun['recor
   return !isEnded(status)
 }
 
+/** What a plain guard that holds the run back waits for; undefined when that cannot be told. */
+function mendOf({ blocked = [] }: MemoryRun['record']): JsonObject | undefined {
+  const guards = blocked.map(({ guard }) => guard as JsonObject)
+  const plain = guards.find(({ field, op }) => op === 'eq' && typeof field === 'string' && !field.includes('.'))
+  return plain && { [plain.field as string]: plain.value! }
+}
+
 function restOf({ record: { status } }: MemoryRun): Rest {
   if (isEnded(status)) return 'over'
   return status === 'waiting' || status === 'paused' ? status : 'acting'
@@ -264,7 +280,8 @@ export function writesOf({ record, history }: Pick<MemoryRun, 'record' | 'histor
   return record.seq - history.filter(({ type }) => type === 'discarded').length
 }
 
-function scriptedCall({ run, action, state, event, attempt }: BegunAttempt, book: CallBook): VirtualCall {
+function scriptedCall(begun: BegunAttempt, book: CallBook, losses: boolean): VirtualCall {
+  const { run, action, state, event, attempt } = begun
   const compensates = run.rollback?.compensating
   const keyOf = (revision: number) => `${run.id}.${revision}`
   const script = book.next({
@@ -276,7 +293,7 @@ function scriptedCall({ run, action, state, event, attempt }: BegunAttempt, book
   return {
     lastsMs: script.lastsMs ?? Infinity,
     ...(script.listens && { stopped }),
-    ...(script.fate && { fate: script.fate }),
+    ...(script.fate && losses && { fate: script.fate }),
     end: () => perform(script) as Json,
   }
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { wholeNumber } from '../arguments.js'
+import { checkFork } from '../../runs/start-options.js'
+import { checkUsage, wholeNumber } from '../arguments.js'
 import type { Cli } from '../cli.js'
 import { example } from '../example.js'
 import { addNewRunOptions, type NewRunOptions, newRunOptions, showNewRun } from '../new-run.js'
@@ -26,11 +27,13 @@ export function addForkCommand(program: Command, cli: Cli): void {
       wholeNumber(1, MOST_SEQ),
     )
     .addHelpText('after', AFTER_HELP)
-    .action((runId: string, options: CommandOptions) =>
-      cli.withStore(async (store) => {
-        const run = await store.fork(runId, options.from, newRunOptions(options))
+    .action((runId: string, options: CommandOptions) => {
+      const how = newRunOptions(options)
+      checkUsage(() => checkFork(how, {}, { runId, seq: options.from ?? 0 }))
+      return cli.withStore(async (store) => {
+        const run = await store.fork(runId, options.from, how)
         await showNewRun(cli, store, run.id, options)
-      }),
-    )
+      })
+    })
   addNewRunOptions(command)
 }

@@ -1,12 +1,13 @@
 import type { Command } from 'commander'
 import type { EventAnswer } from '../../runs/event-answer.js'
-import type { EventOptions } from '../../runs/requests.js'
+import { checkEvent, type EventOptions } from '../../runs/requests.js'
 import type { ProceduralStore } from '../../runs/store.js'
-import { jsonArgument } from '../arguments.js'
+import { checkUsage, jsonArgument } from '../arguments.js'
 import { whereTaken } from '../awaited-events.js'
 import type { Cli } from '../cli.js'
 import { example } from '../example.js'
 import { EXIT } from '../exit-codes.js'
+import { noteError } from '../failure.js'
 import { printable } from '../printable.js'
 
 const REASONS: Record<NonNullable<EventAnswer['reason']>, string> = {
@@ -46,6 +47,7 @@ async function send(cli: Cli, runId: string, event: string, options: CommandOpti
     ...(eventId !== undefined && { eventId }),
     ...(whenReady && { deliver: 'when_ready' }),
   }
+  checkUsage(() => checkEvent(event, request))
   await cli.withStore(async (store) => {
     const answer = await store.sendEvent(runId, event, request)
     if (!answer.accepted) return tellRefusal(cli, store, { runId, event, answer })
@@ -82,9 +84,7 @@ async function tellRefusal(
   const reason = answer.reason ?? 'no_transition'
   const hints = await refusalHints(store, runId, event, reason)
   const what = `run ${runId} in state ${JSON.stringify(answer.state)} did not accept ${JSON.stringify(event)}`
-  const { red, dim } = output.errorPaint
-  const text = [`${what}: ${REASONS[reason]}`, ...hints].join('; ')
-  output.note(`${red('error:')} ${printable(text)} ${dim(`[${reason}]`)}`)
+  noteError(output, [`${what}: ${REASONS[reason]}`, ...hints].join('; '), reason)
 }
 
 async function refusalHints(

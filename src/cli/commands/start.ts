@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
-import type { StartOptions } from '../../runs/start-options.js'
-import { durationArgument, jsonObjectArgument, procedureReference, wholeNumber } from '../arguments.js'
+import { checkStart, type StartOptions } from '../../runs/start-options.js'
+import { checkUsage, durationArgument, jsonObjectArgument, procedureReference, wholeNumber } from '../arguments.js'
 import type { Cli } from '../cli.js'
 import { contextsOfFile, copiesOf } from '../contexts-to-start.js'
 import { example } from '../example.js'
@@ -64,6 +64,7 @@ async function start(cli: Cli, procedure: { name: string; version: string }, opt
     ...(drive !== undefined && { drive }),
     ...(delay !== undefined && { delayMs: delay }),
   }
+  checkUsage(() => checkStart(procedure.name, procedure.version, {}, how))
   if (file !== undefined) return startMany(cli, procedure, await contextsOfFile(file), how)
   const context = options.context === undefined ? {} : await jsonObjectArgument('--context', options.context)
   if (count !== undefined) return startMany(cli, procedure, copiesOf(context, count), how)

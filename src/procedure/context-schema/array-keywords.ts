@@ -69,15 +69,13 @@ function compileUniqueItems(unique: boolean): Check | undefined {
     const known = new JsonSet()
     for (const [index, item] of items.entries()) {
       if (!visit.spend(1)) return false
-      if (known.add(item, visit)) continue
-      const say = () => {
-        const first = items.findIndex((other) => new JsonSet([other]).has(item))
-        const expected = 'no item twice'
-        return {
-          expected,
-          message: `found ${showValue(item)} again; expected ${expected}: it is item ${first} already`,
-        }
-      }
+      const first = known.add(item, visit)
+      if (first === undefined) continue
+      const expected = 'no item twice'
+      const say = () => ({
+        expected,
+        message: `found ${showValue(item)} again; expected ${expected}: it is item ${first} already`,
+      })
       return visit.failWith('uniqueItems', say, index)
     }
     return true

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from '../../kernel/json.js'
+import { isJsonObject, type JsonObject } from '../../kernel/json.js'
 import { ARRAY_KEYWORDS, compileUnevaluatedItems } from './array-keywords.js'
 import type { Check, CompiledSchema, KeywordCompiler, KeywordSource } from './check.js'
 import { COMBINING_KEYWORDS } from './combining-keywords.js'
@@ -84,7 +84,8 @@ function checksOf(
   const checks: Check[] = []
   for (const [keyword, compile] of rows) {
     if (!Object.hasOwn(source.schema, keyword)) continue
-    const check = compile(source.schema[keyword] as Json as never, source)
+    // What the keyword holds has the shape that its compiler takes: `schemaFaults` has seen to it.
+    const check = compile(source.schema[keyword] as never, source)
     if (check !== undefined) checks.push(check)
   }
   return checks

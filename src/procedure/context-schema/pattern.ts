@@ -8,6 +8,9 @@ const CACHE_BYTES = 64 * 1024
 /** What one step of a validation may cost a pattern: this many characters times instructions. */
 const WORK_PER_STEP = 16
 
+/** What it costs to begin, however short the text is. */
+const STEPS_TO_BEGIN = 8
+
 /** Why a pattern is refused: `bad_pattern`, or `over_limit` of its size; as the phrase of what it should be. */
 interface PatternFault {
   readonly code: 'bad_pattern' | 'over_limit'
@@ -59,6 +62,6 @@ export class Pattern {
 
   /** What matching `text` costs at worst, in steps of a validation. */
   stepsFor(text: string): number {
-    return 1 + Math.ceil((text.length * this.#size) / WORK_PER_STEP)
+    return STEPS_TO_BEGIN + Math.ceil((text.length * this.#size) / WORK_PER_STEP)
   }
 }

@@ -100,7 +100,7 @@ export class Visit {
     return before
   }
 
-  /** Keeps faults that were found apart; as `fail` does. */
+  /** Keeps faults that were found apart. Always false, as `fail` is. */
   adopt(faults: readonly ContextFault[]): false {
     for (const fault of faults) if (this.reports) this.#faults?.push(fault)
     return false

@@ -1,8 +1,8 @@
 /**
  * Holds what compensations did against the stays of a run: a compensation ran for the visit that the history says it undoes,
- * and for no other; each began when the one before it was over. How often each ran is `effect-check`'s to judge.
+ * and for no other; none began before one that comes before it. How often each ran is `effect-check`'s to judge.
  */
-import type { Effect } from './effects.js'
+import type { Effect } from '../effects.js'
 import { parseIdempotencyKey } from './formats.js'
 import { type Problem, problem } from './problems.js'
 import type { Stay } from './stays.js'

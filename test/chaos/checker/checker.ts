@@ -7,8 +7,8 @@
  *     effect log          ──▶ effect-check  (actions run again, and whether a crash explains it; compensations in order)
  */
 import type { Redis } from 'ioredis'
+import type { Effect } from '../effects.js'
 import { checkEffects, type Kill } from './effect-check.js'
-import type { Effect } from './effects.js'
 import { type Entry, homeShard, type RunHash, runHashSchema } from './formats.js'
 import { checkHistory, readHistory } from './history-check.js'
 import { dumpNamespace, type ShardDump } from './namespace-dump.js'

@@ -3,8 +3,9 @@
  * further execution of the same attempt needs a kill of its process, an `interrupted` entry, or a crash that the engine
  * recorded. And what a history says an action or a compensation did must have been done, and nothing else.
  */
+
+import type { Effect } from '../effects.js'
 import { checkCompensations } from './compensation-check.js'
-import type { Effect } from './effects.js'
 import { type Entry, parseIdempotencyKey } from './formats.js'
 import { type Problem, problem } from './problems.js'
 import type { ProcedureDocument } from './procedure-document.js'
