@@ -20,8 +20,11 @@ export interface EntryRow {
   readonly bad: boolean
 }
 
-/** A history entry, or what its live event has of it. */
-type Entry = Pick<HistoryEntry, 'at' | 'seq' | 'type'> & Partial<HistoryEntry>
+/** A history entry, or what its live event has of it: that leaves out whatever can be large. */
+type Entry = Pick<HistoryEntry, 'at' | 'seq' | 'type'> &
+  Partial<Omit<HistoryEntry, 'held'>> & {
+    readonly held?: { readonly kind: NonNullable<HistoryEntry['held']>['kind']; readonly target?: string }
+  }
 
 /** What the lines before have told, which need not be read again. */
 export interface Told {
@@ -38,14 +41,13 @@ export function rowOf(entry: HistoryEntry | LiveEvent, told: Told = {}): EntryRo
   const full: Entry = entry
   const entered = full.revision !== undefined && full.state !== undefined
   const status = newStatus(full)
+  const details = [...errorDetails(full, told.error), ...typeDetails(full, told.error), ...sharedDetails(full, told)]
   return {
     state: full.compensates?.state ?? full.state ?? full.from ?? told.state ?? '',
     entered,
     what: whatOf(full),
     ...(status && { status }),
-    detail: [...errorDetails(full, told.error), ...typeDetails(full, told.error), ...sharedDetails(full, told)].join(
-      '  ',
-    ),
+    detail: details.join('  '),
     bad: full.error !== undefined || full.rollbackError !== undefined || full.type === 'interrupted',
   }
 }
@@ -96,7 +98,7 @@ function typeDetails(entry: Entry, told: RunError | undefined): string[] {
     case 'buffered':
       return [`${entry.event?.name ?? '?'} waits in the mailbox`]
     case 'rollback_started':
-      return [`undoes ${remainingText(entry)}`]
+      return entry.remaining ? [`undoes ${remainingText(entry)}`] : []
     case 'cancelling':
       return ['ends after the compensation under way']
     case 'retried':
@@ -139,7 +141,7 @@ function attemptText({ error, retryInMs }: Entry): string {
 function heldText({ held, event, attempt }: Entry): string {
   switch (held?.kind) {
     case 'entry':
-      return `${event?.name ?? held.event.name} leads to ${held.target} when it is resumed`
+      return `${event?.name ?? 'an event'} leads to ${held.target ?? 'its target'} when it is resumed`
     case 'attempt':
       return `attempt ${attempt ?? '?'} waits to be resumed`
     case 'start':

@@ -29,7 +29,7 @@ import { begin, stateOf } from './enter.js'
 import type { EntryDraft, EventRecord, RunError } from './history.js'
 import { buffer } from './mailbox.js'
 import { mergeContext } from './merge.js'
-import { decideCompensated, stopRollback } from './rollback.js'
+import { decideCompensated, endCancelled, stopRollback } from './rollback.js'
 import { activity, type RunRecord } from './run.js'
 import { isEnded } from './status.js'
 import { leaveVisit, mayHaveActed } from './undo.js'
@@ -144,6 +144,7 @@ function allows(retry: RetryPolicy, code: string): boolean {
 /** A paused run starts no attempt: its job ends, and the attempt follows when the run is resumed. */
 function decideAttemptHeld(run: RunRecord): Decision {
   if (!run.pause || run.pause.held) return { kind: 'ignored', reason: 'stale' }
+  if (run.rollback?.cancelled) return endCancelled(run, run.rollback.cancelled.reason)
   const { jobSeq: _jobSeq, ...jobless } = run
   const attempt = (run.attempts ?? 0) + 1
   const compensating = run.rollback?.compensating

@@ -1,6 +1,6 @@
 import type { HistoryEntry } from './history.js'
 import { withoutMail } from './mailbox.js'
-import type { PendingEvent, RunRecord } from './run.js'
+import type { PendingEvent, Rollback, RunRecord } from './run.js'
 import { isEnded } from './status.js'
 
 /** What a history alone tells of its run: everything of the record but its id, its job, its timers and how it was started. */
@@ -116,7 +116,8 @@ function withUndo(run: ReplayedRun, entry: HistoryEntry): ReplayedRun {
 }
 
 function withRollback(run: ReplayedRun, entry: HistoryEntry): ReplayedRun {
-  const { compensating: _compensating, ...rollback } = run.rollback ?? { cause: 'failure' }
+  const { compensating: _compensating, ...rollback }: Rollback = run.rollback ?? { cause: 'failure' }
+  const { cancelled: _cancelled, ...uncancelled } = rollback
   switch (entry.type) {
     case 'rollback_started':
       return { ...run, rollback: { cause: entry.cause!, ...(entry.reason !== undefined && { reason: entry.reason }) } }
@@ -125,17 +126,16 @@ function withRollback(run: ReplayedRun, entry: HistoryEntry): ReplayedRun {
     case 'compensated':
       return { ...run, rollback }
     case 'failed':
-      return entry.rollbackError ? { ...run, rollback: { ...rollback, error: entry.rollbackError } } : run
+      return entry.rollbackError ? { ...run, rollback: { ...uncancelled, error: entry.rollbackError } } : run
+    case 'rolled_back':
+      return { ...run, rollback: uncancelled }
     case 'retried': {
       if (!run.rollback) return run
       const { error: _error, ...resumed } = rollback
       return { ...run, rollback: resumed }
     }
-    case 'cancelled': {
-      if (!run.rollback) return run
-      const { cancelled: _cancelled, ...stopped } = rollback
-      return { ...run, rollback: stopped }
-    }
+    case 'cancelled':
+      return run.rollback ? { ...run, rollback: uncancelled } : run
     case 'reset':
       return without(run, 'rollback')
     default:

@@ -62,7 +62,13 @@ export function nextCompensation(procedure: CompiledProcedure, run: RunRecord): 
 
 function rolledBack(run: RunRecord): CommitDecision {
   const { undo: _undo, pause: _pause, ...rest } = run
-  return settle(rest, { status: 'rolled_back' }, [{ type: 'rolled_back', status: 'rolled_back' }], DISARMED)
+  const { cancelled: _cancelled, ...rollback } = run.rollback!
+  return settle(
+    { ...rest, rollback },
+    { status: 'rolled_back' },
+    [{ type: 'rolled_back', status: 'rolled_back' }],
+    DISARMED,
+  )
 }
 
 /** A compensation has run: on to the next, unless the run was cancelled or paused meanwhile. */
@@ -106,7 +112,7 @@ function afterCompensation(procedure: CompiledProcedure, run: RunRecord): Commit
 
 /** A compensation has failed for good: somebody has to look. The error that began the rollback stays the run's own. */
 export function stopRollback(run: RunRecord, error: RunError, before: readonly EntryDraft[]): CommitDecision {
-  const { compensating, ...rollback } = run.rollback!
+  const { compensating, cancelled: _cancelled, ...rollback } = run.rollback!
   const { pause: _pause, ...rest } = run
   const entry: EntryDraft = {
     type: 'failed',
@@ -135,7 +141,7 @@ export function cancelRollback(run: RunRecord, reason: string | undefined): Comm
   return amend(run, { rollback: { ...run.rollback, cancelled: told } }, [entry])
 }
 
-function endCancelled(run: RunRecord, reason: string | undefined): CommitDecision {
+export function endCancelled(run: RunRecord, reason: string | undefined): CommitDecision {
   const { pause: _pause, ...rest } = run
   const { compensating: _compensating, cancelled: _cancelled, ...rollback } = run.rollback!
   const entry: EntryDraft = {

@@ -35,8 +35,9 @@ export function leaveVisit(
   end: VisitEnd,
 ): { readonly run: RunRecord; readonly told: { readonly compensable?: true } } {
   const state = stateOf(procedure, run.state)
-  const joined = run.undo?.at(-1)?.revision === run.revision
-  if (!state.rollback || !state.action || run.revision === 0 || joined) return { run, told: {} }
+  // A paused run has left its visit when it holds the entry of the next.
+  const left = run.undo?.at(-1)?.revision === run.revision || run.pause?.held?.kind === 'entry'
+  if (!state.rollback || !state.action || run.revision === 0 || left) return { run, told: {} }
   const acted = end === 'succeeded' || (end === 'failed' ? run.mayHaveActed === true : activity(run) === 'running')
   if (!acted) return { run, told: {} }
   return { run: { ...run, undo: [...(run.undo ?? []), visitOf(run)] }, told: { compensable: true } }

@@ -17,6 +17,18 @@ export function checkRunId(runId: unknown): string {
   )
 }
 
+/** Longest run id that is looked up: children carry their parents' ids. */
+const LOOKED_UP_CHARS = 1_024
+
+/** Checks an id that a run is looked up by; whether there is one, Redis tells. Throws `invalid_argument`. */
+export function checkLookedUpId(runId: unknown): string {
+  if (typeof runId === 'string' && runId.length > 0 && runId.length <= LOOKED_UP_CHARS) return runId
+  throw new ProcessionError(
+    'invalid_argument',
+    `the run id is ${typeof runId === 'string' ? `a text of ${runId.length} characters` : (JSON.stringify(runId) ?? String(runId))}; give the id of a run, as "procession runs" lists them`,
+  )
+}
+
 /** A new run id: 9 characters of time, so that ids sort by age, and 60 random bits. */
 export function newRunId(nowMs: number): string {
   const random = BigInt(`0x${randomBytes(8).toString('hex')}`) >> 4n

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { ProcessionError } from '../kernel/errors.js'
+import { checkLookedUpId } from '../kernel/ids.js'
 import { LIMITS } from '../kernel/limits.js'
 import { openTransitionScripts } from '../queue/transition-backend.js'
 import type { TransitionScripts } from '../queue/transition-scripts.js'
@@ -63,5 +64,5 @@ export async function openNamespace(
   const shardKeys = Array.from({ length: count }, (_, index) => keys.shard(index))
   const scripts = openTransitionScripts(client, shardKeys, { bullmqEvents: options.bullmqEvents })
   const shards = shardKeys.map((shard, index) => ({ keys: shard, transitions: scripts[index]! }))
-  return { client, keys, shards, shardOf: (runId) => shards[shardOf(runId, count)]! }
+  return { client, keys, shards, shardOf: (runId) => shards[shardOf(checkLookedUpId(runId), count)]! }
 }

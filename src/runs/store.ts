@@ -3,6 +3,7 @@ import type { Redis, RedisOptions } from 'ioredis'
 import type { EventSent } from '../engine/decision.js'
 import type { RunStatus } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
+import { checkLookedUpId } from '../kernel/ids.js'
 import type { ProcedureDocument } from '../procedure/define-document.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
 import { asCallError } from '../redis/replies.js'
@@ -256,7 +257,7 @@ export class ProceduralStore {
   async sendEvents(events: readonly EventItem[]): Promise<EventOutcome[]> {
     const checked = checkBatch('sendEvents', events).map((item, i) => {
       const { runId, event, ...options } = item ?? {}
-      return atItem(i, () => ({ runId, event: checkEvent(event, options) }))
+      return atItem(i, () => ({ runId: checkLookedUpId(runId), event: checkEvent(event, options) }))
     })
     return Promise.all(
       checked.map(async ({ runId, event }) => {

@@ -25,7 +25,7 @@ const procedure = {
         transitions: [
           on('success', 'slow', { guard: { field: 'way', op: 'eq', value: 'backing_off' } }),
           on('success', 'asleep', { guard: { field: 'way', op: 'eq', value: 'asleep' } }),
-          on('success', 'waits', { guard: { field: 'way', op: 'in', value: ['waits', 'cancelled'] } }),
+          on('success', 'waits', { guard: { field: 'way', op: 'in', value: ['waits', 'cancelled', 'paused'] } }),
           on('success', 'broken', { guard: { field: 'way', op: 'eq', value: 'failed' } }),
           on('success', 'second'),
         ],
@@ -44,7 +44,17 @@ const procedure = {
   },
 }
 
-const WAYS = ['completed', 'retried', 'backing_off', 'asleep', 'waits', 'failed', 'cancelled', 'reset'] as const
+const WAYS = [
+  'completed',
+  'retried',
+  'backing_off',
+  'asleep',
+  'waits',
+  'failed',
+  'cancelled',
+  'reset',
+  'paused',
+] as const
 type Way = (typeof WAYS)[number]
 
 const ns = await openTestNamespace('checker')
@@ -72,7 +82,8 @@ const input = (more: Partial<CheckInput> = {}): CheckInput => ({
   procedures: [procedure],
   started: [...WAYS],
   events: [
-    { runId: 'waits', event: 'again', answer: 'accepted' },
+    { runId: 'waits', event: 'again', eventId: 'e1', answer: 'accepted' },
+    { runId: 'waits', event: 'again', eventId: 'e1', answer: 'accepted' },
     { runId: 'waits', event: 'again', answer: 'unknown' },
   ],
   effects,
@@ -114,14 +125,15 @@ beforeAll(async () => {
   await store.register(procedure)
   await sharded.store.register(procedure)
   const worker = await ns.startWorker(actions)
-  for (const way of WAYS) await store.startProcedure('checked', '1.0', { way }, { runId: way })
+  for (const way of WAYS) await store.startProcedure('checked', '1.0', { way }, { runId: way, tags: ['checked', way] })
   for (const way of ['completed', 'retried', 'failed'] as const) await store.runToCompletion(way, { timeoutMs: 10_000 })
   await waitUntil('every run to be where it belongs', async () => {
     const states = await Promise.all(WAYS.map(async (way) => (await store.getState(way)).current))
     const delayed = await client.zcard(`${queue}:delayed`)
-    return states.join() === 'done,done,slow,asleep,waits,broken,waits,done' && delayed === 1
+    return states.join() === 'done,done,slow,asleep,waits,broken,waits,done,waits' && delayed === 1
   })
-  await store.sendEvent('waits', 'again')
+  for (let i = 0; i < 2; i++) await store.sendEvent('waits', 'again', { eventId: 'e1' })
+  await store.pause('paused')
   await store.reset('reset')
   await store.runToCompletion('reset', { timeoutMs: 10_000 })
   await store.cancel('cancelled', 'enough')
@@ -172,7 +184,7 @@ describe('a healthy namespace', () => {
 
   test('has stuck runs when all are to have ended, and some wait', async () => {
     const report = await checkNamespace(input({ allEnded: true }))
-    expect(report.stuck).toBe(3)
+    expect(report.stuck).toBe(4)
   })
 })
 
@@ -288,7 +300,7 @@ describe('a damaged namespace', () => {
       [historyOf('waits'), keys.run('waits')],
       async (redis) => {
         const last = JSON.parse((await redis.lindex(historyOf('waits'), -1))!)
-        const again = { ...last, seq: last.seq + 1, revision: last.revision + 1 }
+        const again = { ...last, seq: last.seq + 1, revision: last.revision + 1, eventId: undefined }
         await redis.rpush(historyOf('waits'), JSON.stringify(again))
         await redis.hset(keys.run('waits'), { seq: String(again.seq), rev: String(again.revision) })
       },
@@ -304,11 +316,37 @@ describe('a damaged namespace', () => {
     expect(countsOf(maybe)).toStrictEqual(CLEAN)
   })
 
-  test('a run that an index does not find is lost', async () => {
-    const report = await checkDamaged([keys.byStatus('completed')], (redis) =>
-      redis.zrem(keys.byStatus('completed'), 'completed'),
-    )
+  test.each([
+    ['status', keys.byStatus('completed')],
+    ['procedure', keys.byProcedure('checked')],
+    ['tag', keys.byTag('checked')],
+  ])('a run that the index of its %s does not find is lost', async (_kind, key) => {
+    const report = await checkDamaged([key], (redis) => redis.zrem(key, 'completed'))
     expect(countsOf(report)).toStrictEqual({ ...CLEAN, lost: 1 })
+  })
+
+  test('an event whose answer is gone is lost: sent again, it would be taken again', async () => {
+    const report = await checkDamaged([keys.sentEvents('waits')], (redis) => redis.del(keys.sentEvents('waits')))
+    expect(countsOf(report)).toStrictEqual({ ...CLEAN, lost: 1 })
+    expect(words(report)).toContain('event id e1 has no answer')
+  })
+
+  test('a paused run that would do nothing when it is resumed is stuck', async () => {
+    const report = await checkDamaged([keys.run('paused')], (redis) =>
+      redis.hset(keys.run('paused'), 'more', '{"pause":{"status":"running"},"tags":["checked","paused"]}'),
+    )
+    expect(report.stuck).toBe(1)
+    expect(words(report)).toContain('it has neither job nor sleep, nor is anything held')
+  })
+
+  test('a history that breaks a law of rollbacks, pauses or mailboxes is found, as any other', async () => {
+    const report = await checkDamaged([historyOf('paused'), keys.run('paused')], async (redis) => {
+      const { at, seq } = JSON.parse((await redis.lindex(historyOf('paused'), -1))!)
+      const entered = { type: 'transition', source: 'caller', event: { name: 'go' }, from: 'waits', revision: 3 }
+      await redis.rpush(historyOf('paused'), JSON.stringify({ at, seq: seq + 1, ...entered, state: 'done' }))
+      await redis.hincrby(keys.run('paused'), 'seq', 1)
+    })
+    expect(words(report)).toContain('the run was paused')
   })
 })
 
@@ -323,6 +361,8 @@ describe('keys that nothing stands behind', () => {
     ['answers to events', keys.sentEvents('gone'), (redis) => redis.hset(keys.sentEvents('gone'), 'e1', '{}')],
     ['status', keys.byStatus('running'), (redis) => redis.zadd(keys.byStatus('running'), 1, 'completed')],
     ['procedure', keys.byProcedure('other'), (redis) => redis.zadd(keys.byProcedure('other'), 1, 'completed')],
+    ['tag', keys.byTag('other'), (redis) => redis.zadd(keys.byTag('other'), 1, 'completed')],
+    ['tag of a run that is gone', keys.byTag('checked'), (redis) => redis.zadd(keys.byTag('checked'), 1, 'gone')],
     ['active job without a hash', `${queue}:active`, (redis) => redis.rpush(`${queue}:active`, 'completed.1.1')],
     ['stalled mark', `${queue}:stalled`, (redis) => redis.sadd(`${queue}:stalled`, 'completed.1.1')],
     ['key of no known kind', `${keys.tag}:surprise`, (redis) => redis.set(`${keys.tag}:surprise`, '1')],

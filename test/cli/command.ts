@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { resolve } from 'node:path'
 import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
 import { inject, onTestFinished } from 'vitest'
 import { Output } from '../../src/cli/output.js'
@@ -86,12 +87,25 @@ export class RunningCommand {
   }
 }
 
-/** Runs a command line in this process: all that is the same but the process, in a fraction of the time. */
-export async function inProcess(args: readonly string[]): Promise<Ended> {
+/** An output that is kept; `terminal`: its stderr is one. */
+export function keptOutput({ terminal = false } = {}): { output: Output; end(): Promise<[out: string, err: string]> } {
   const [out, err] = [new PassThrough(), new PassThrough()]
-  const output = new Output(out as never, err as never)
+  if (terminal) Object.assign(err, { isTTY: true, hasColors: () => false, columns: 80 })
+  const written = Promise.all([text(out), text(err)])
+  return {
+    output: new Output(out as never, err as never),
+    end() {
+      for (const stream of [out, err]) stream.end()
+      return written
+    },
+  }
+}
+
+/** Runs a command line in this process: all that is the same but the process, in a fraction of the time. */
+export async function inProcess(args: readonly string[], options: { terminal?: boolean } = {}): Promise<Ended> {
+  const { output, end } = keptOutput(options)
   const code = await runCli(args, output)
-  const [stdout, stderr] = [String(out.read() ?? ''), String(err.read() ?? '')]
+  const [stdout, stderr] = await end()
   return { code, stdout, stderr, json: <T>() => JSON.parse(stdout) as T }
 }
 

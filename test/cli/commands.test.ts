@@ -116,7 +116,7 @@ describe('a run that waits for events', () => {
       'finished',
       'reset',
     ])
-  })
+  }, 60_000) // six processes, one after the other
 
   test('is cancelled with a reason, once', async () => {
     await store.startProcedure('approval', '1.0', { title: 'Sofa', amount: 9 }, { runId: 'sofa' })

@@ -59,6 +59,19 @@ describe('usage', () => {
     expect(stderr).toMatch(/^Usage: procession/)
   })
 
+  test('of each command is shown by its help, with an example', async () => {
+    const { stdout } = await inProcess(['--help'])
+    const commands = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[options\])?(?: [<[].*?[>\]])*(?: {2,}|$)/gm)].map(
+      ([, name]) => name!,
+    )
+    expect(commands).toEqual(expect.arrayContaining(['start', 'rollback', 'context', 'fork', 'watch', 'worker']))
+    for (const command of commands.filter((name) => name !== 'help')) {
+      const help = await inProcess([command, '--help'])
+      expect(help).toMatchObject({ code: 0, stderr: '' })
+      expect(help.stdout).toMatch(new RegExp(`^Example:\n  procession ${command} `, 'm'))
+    }
+  })
+
   test('help and version are results', async () => {
     const [help, version] = await Promise.all([procession(['start', '--help']), procession(['--version'])])
     expect(help).toMatchObject({ code: 0, stderr: '' })

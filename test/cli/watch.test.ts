@@ -80,10 +80,14 @@ test('all runs, or those of a procedure, are shown until a signal, which is no f
   // They say nothing until something happens, so something happens until they say it.
   let heard = 0
   for (const watch of [all, some]) void watch.wrote(/\n/, 'stdout').then(() => heard++)
-  await waitUntil('both have shown a run', async () => {
-    await store.startProcedure('steps', '1.0')
-    return heard === 2
-  })
+  await waitUntil(
+    'both have shown a run',
+    async () => {
+      await store.startProcedure('steps', '1.0')
+      return heard === 2
+    },
+    15_000,
+  )
   const run = await store.startProcedure('steps', '1.0')
   await Promise.all([all.wrote(new RegExp(run.id), 'stdout'), some.wrote(new RegExp(`${run.id}.*started`), 'stdout')])
   for (const watch of [all, some]) watch.kill('SIGINT')

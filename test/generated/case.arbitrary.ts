@@ -1,7 +1,15 @@
 import fc from 'fast-check'
 import type { Json, JsonObject } from '../../src/kernel/json.js'
 import { patch } from '../support/procedures.arbitrary.js'
-import { CALM, type CaseStep, type Control, type ControlName, type EventChoice, type GeneratedCase, type Weather } from './case.js'
+import {
+  CALM,
+  type CaseStep,
+  type Control,
+  type ControlName,
+  type EventChoice,
+  type GeneratedCase,
+  type Weather,
+} from './case.js'
 import { given, maybe, playable, share, times } from './document.arbitrary.js'
 
 type When = CaseStep['when']
@@ -25,7 +33,11 @@ const control = (name: ControlName): fc.Arbitrary<Control> =>
 
 const afterwards = fc.oneof(share(70, fc.constant(0)), share(30, times(1, 3)))
 
-function step(when: fc.Arbitrary<When>, action: fc.Arbitrary<CaseStep['action']>, insists = false): fc.Arbitrary<CaseStep> {
+function step(
+  when: fc.Arbitrary<When>,
+  action: fc.Arbitrary<CaseStep['action']>,
+  insists = false,
+): fc.Arbitrary<CaseStep> {
   return fc.record({ when, afterMs: afterwards, insists: fc.constant(insists), action })
 }
 
@@ -47,7 +59,10 @@ const scene: fc.Arbitrary<readonly CaseStep[]> = fc.oneof(
   share(40, fc.tuple(step(fc.constantFrom<When>('rest', 'idle'), event()))),
   share(13, fc.tuple(step(still, event()))),
   share(16, fc.array(step(still, ahead), { minLength: 1, maxLength: 3 })),
-  share(9, fc.tuple(step(any, control('pause')), step(any, fc.oneof(event(), ahead, update)), step(any, control('resume')))),
+  share(
+    9,
+    fc.tuple(step(any, control('pause')), step(any, fc.oneof(event(), ahead, update)), step(any, control('resume'))),
+  ),
   share(6, fc.tuple(step(still, control('pause')), step(any, control('resume')))),
   share(4, fc.tuple(step(still, control('pause')), step(rest, event()), step(rest, control('resume')))),
   share(4, fc.tuple(step(still, control('pause')), step(any, control('rollback')))),

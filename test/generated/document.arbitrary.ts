@@ -62,7 +62,10 @@ const script = fc.array(callScript, { minLength: 1, maxLength: 4 })
 
 /** A compensation that never ended would hold its run for ever; one that lasts can be met under way. */
 const ending = (calls: CallScript[]) =>
-  calls.map((call) => ({ ...call, lastsMs: call.lastsMs === 0 && call.does === 'return' ? 2 * UNIT_MS : (call.lastsMs ?? 0) }))
+  calls.map((call) => ({
+    ...call,
+    lastsMs: call.lastsMs === 0 && call.does === 'return' ? 2 * UNIT_MS : (call.lastsMs ?? 0),
+  }))
 
 type Kind = 'function' | 'instant' | 'sleep' | 'wait'
 
@@ -74,7 +77,10 @@ const instant = fc.oneof(
   share(3, fc.constant({ type: 'noop' })),
   share(3, fc.record({ type: fc.constant('set_context'), values: fc.dictionary(fc.constantFrom(...FIELDS), value) })),
   share(1, fc.record({ type: fc.constant('fail'), code })),
-  share(2, fc.record({ type: fc.constant('log'), message: fc.constant('here'), level: fc.constantFrom('info', 'warn') })),
+  share(
+    2,
+    fc.record({ type: fc.constant('log'), message: fc.constant('here'), level: fc.constantFrom('info', 'warn') }),
+  ),
   share(2, fc.record({ type: fc.constant('validate'), rules })),
   share(
     3,
@@ -173,7 +179,8 @@ function transitionOf(
   const target = targets[where % targets.length]!
   const back = names.indexOf(target) !== -1 && names.indexOf(target) <= at
   const unspent = { not: { field: 'error.code', op: 'eq', value: BUDGET_SPENT } }
-  const held = back && event === 'error' ? { all: [unspent, ...(condition_ === undefined ? [] : [condition_])] } : condition_
+  const held =
+    back && event === 'error' ? { all: [unspent, ...(condition_ === undefined ? [] : [condition_])] } : condition_
   return {
     event,
     target,

@@ -13,7 +13,15 @@ import type { RunHandle } from '../../src/runs/run-handle.js'
 import type { ProceduralStore } from '../../src/runs/store.js'
 import { CallBook, perform, type SeenCall, stopped } from './calls.js'
 import { SCRIPTED } from './case.js'
-import { type Answer, type ComparableState, comparable, type Played, type Request, type Stand, TAKES_REASON } from './play.js'
+import {
+  type Answer,
+  type ComparableState,
+  comparable,
+  type Played,
+  type Request,
+  type Stand,
+  TAKES_REASON,
+} from './play.js'
 
 /** What came of a case on Redis. */
 export interface RealPlay {
@@ -52,7 +60,16 @@ export class RealFleet {
   async #call(context: JsonObject, script: string, info: ActionInfo): Promise<unknown> {
     const { state, event, attempt, revision, idempotencyKey, compensates, signal } = info
     const run = this.#runs.get(info.runId)!
-    const seen = { script, state, event, attempt, revision, idempotencyKey, ...(compensates && { compensates }), context }
+    const seen = {
+      script,
+      state,
+      event,
+      attempt,
+      revision,
+      idempotencyKey,
+      ...(compensates && { compensates }),
+      context,
+    }
     const call = run.called(seen)
     if (call.lastsMs !== 0) await pass(call.lastsMs, call.listens ? signal : undefined)
     return perform(call)
@@ -76,7 +93,12 @@ export class RealFleet {
     const late = history.filter(({ type }) => type === 'discarded').length
     await watched.comesTo({ writes: record.seq - late, calls: virtual.book.seen.length }, 'its end', late)
     void document
-    return { answers, calls: watched.book.seen, history: (await run.history({ limit: 1_000 })).items, state: comparable(await run.state()) }
+    return {
+      answers,
+      calls: watched.book.seen,
+      history: (await run.history({ limit: 1_000 })).items,
+      state: comparable(await run.state()),
+    }
   }
 }
 

@@ -6,11 +6,13 @@ import type { EngineInput } from '../../src/engine/decision.js'
 import type { StartInput } from '../../src/engine/start.js'
 import { isEnded } from '../../src/engine/status.js'
 import type { Json, JsonObject } from '../../src/kernel/json.js'
+import { compileProcedure } from '../../src/procedure/compile.js'
+import type { Procedure } from '../../src/procedure/definition.js'
 import { answerOf } from '../../src/runs/commit-encoder.js'
 import type { EventAnswer } from '../../src/runs/event-answer.js'
 import { type RunState, runState } from '../../src/runs/run-state.js'
 import { seededRandom } from '../chaos/random.js'
-import { compiled, type MemoryRun } from '../support/memory-run.js'
+import type { MemoryRun } from '../support/memory-run.js'
 import { type BegunAttempt, type Due, type VirtualCall, VirtualFleet } from '../support/virtual-fleet.js'
 import { CallBook, perform, stopped } from './calls.js'
 import type { CaseStep, Control, EventChoice, GeneratedCase } from './case.js'
@@ -77,7 +79,7 @@ const LATE_MS_PER_WRITE = 8
 const MOST_MOMENTS = 3_000
 const NOTHING_TO_SPARE = Number.NEGATIVE_INFINITY
 
-/** Plays a case to its end. `runId` names the run; `onWrite` sees it after every write. */
+/** Plays a case to its end; its document is taken for valid. `runId` names the run; `onWrite` sees it after every write. */
 export function play(one: GeneratedCase, runId = 'r', onWrite: (run: MemoryRun) => void = () => {}): Played {
   return new CasePlay(one, runId, onWrite).play()
 }
@@ -99,7 +101,7 @@ class CasePlay {
     this.#case = one
     this.#book = new CallBook(one.functions)
     const input: StartInput = { id: runId, context, ...start }
-    this.#fleet = new VirtualFleet(compiled(document), input, {
+    this.#fleet = new VirtualFleet(compileProcedure(document as unknown as Procedure), input, {
       call: (begun) => scriptedCall(begun, this.#book, weather.losses),
       queueMs: weather.queueMs,
       random: seededRandom(weather.dice),

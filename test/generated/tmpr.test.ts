@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
-import { openTestNamespace, NOTHING_LEFT } from '../support/fleet-in-process.js'
 import { turnstile } from '../conformance/turnstile.js'
+import { NOTHING_LEFT, openTestNamespace } from '../support/fleet-in-process.js'
 import { generatedCase, isCalm } from './case.arbitrary.js'
-import { play } from './play.js'
 import { differences, linesOf } from './compare.js'
+import { play } from './play.js'
 import { RealFleet } from './play-on-redis.js'
+
 const ns = await openTestNamespace('generated')
 test('x', async () => {
   const N = Number(process.env.N ?? 100)
@@ -28,14 +29,32 @@ test('x', async () => {
   const c0 = process.cpuUsage()
   const enter = turnstile(Number(process.env.ATONCE ?? 100))
   let bad = 0
-  await Promise.all(virtuals.map((v) => enter(async () => {
-    try {
-      await ns.store.register(v.played.document)
-      const real = await fleet.play(v)
-      const d = differences(v, real)
-      if (d.length > 0 && bad++ < 10) console.log(v.fleet.run.record.id, d.join('\n'), '\nvirtual\n' + linesOf(v.fleet.run.history), '\nreal\n' + linesOf(real.history))
-    } catch (e) { if (bad++ < 10) console.log(v.fleet.run.record.id, (e as Error).message, linesOf(v.fleet.run.history), '\nreal\n' + linesOf(await ns.history(v.fleet.run.record.id).catch(() => []))) }
-  })))
+  await Promise.all(
+    virtuals.map((v) =>
+      enter(async () => {
+        try {
+          await ns.store.register(v.played.document)
+          const real = await fleet.play(v)
+          const d = differences(v, real)
+          if (d.length > 0 && bad++ < 10)
+            console.log(
+              v.fleet.run.record.id,
+              d.join('\n'),
+              '\nvirtual\n' + linesOf(v.fleet.run.history),
+              '\nreal\n' + linesOf(real.history),
+            )
+        } catch (e) {
+          if (bad++ < 10)
+            console.log(
+              v.fleet.run.record.id,
+              (e as Error).message,
+              linesOf(v.fleet.run.history),
+              '\nreal\n' + linesOf(await ns.history(v.fleet.run.record.id).catch(() => [])),
+            )
+        }
+      }),
+    ),
+  )
   const c = process.cpuUsage(c0)
   console.log('bad', bad, 'of', virtuals.length, performance.now() - t0, 'cpu', (c.user + c.system) / 1000)
   stop.abort()

@@ -11,7 +11,7 @@ import { briefContextFaults } from './context-schemas.js'
  * What the worst of these may take: they are to end, on any machine. On a quiet one the slowest takes half a second;
  * without a bound, the quickest would take longer than anybody waits.
  */
-const MAX_MS = 8_000
+const MAX_MS = 15_000
 
 function timed<T>(run: () => T): T {
   const start = performance.now()

@@ -7,6 +7,7 @@ import { schemaFaults } from '../../src/procedure/context-schema/check-schema.js
 import { KEYWORDS } from '../../src/procedure/context-schema/keywords.js'
 import { Pattern, sizeOfPattern } from '../../src/procedure/context-schema/pattern.js'
 import { compileContextSchema } from '../../src/procedure/context-schema.js'
+import { branches } from './context-schemas.js'
 
 /** Few names, so that schema and context meet; some that prototypes have. */
 const name = fc.constantFrom('a', 'b', 'env', 'constructor', 'toString')
@@ -94,83 +95,81 @@ describe('any keywords', () => {
   const count = fc.integer({ min: 0, max: 3 })
   const pattern = fc.constantFrom('^a', 'n', 'o.*r$', '')
 
-  const { schema } = fc.letrec<{ schema: Json; schemas: Json[]; entries: JsonObject }>((tie) => ({
-    schemas: fc.array(tie('schema'), { minLength: 1, maxLength: 3 }),
-    entries: fc.dictionary(name, tie('schema'), { maxKeys: 3 }),
-    schema: fc.oneof(
-      { maxDepth: 2 },
-      fc.boolean(),
-      fc.record(
-        {
-          type: fc.oneof(
-            fc.constantFrom('object', 'array', 'string', 'number'),
-            fc.constantFrom<Json>(['object', 'null'], ['array', 'integer']),
-          ),
-          const: value,
-          minimum: fc.integer({ min: -1, max: 2 }),
-          exclusiveMaximum: fc.integer({ min: -1, max: 2 }),
-          multipleOf: fc.constantFrom(0.5, 2),
-          minLength: count,
-          maxLength: count,
-          pattern,
-          minItems: count,
-          maxItems: count,
-          uniqueItems: fc.boolean(),
-          minProperties: count,
-          maxProperties: count,
-          required: fc.array(name, { maxLength: 1 }),
-          dependentRequired: fc.dictionary(name, fc.array(name, { maxLength: 2 }), { maxKeys: 1 }),
-        },
-        { requiredKeys: [] },
+  /** Keywords of one value. */
+  const leaf = fc.record(
+    {
+      type: fc.oneof(
+        fc.constantFrom('object', 'array', 'string', 'number'),
+        fc.constantFrom<Json>(['object', 'null'], ['array', 'integer']),
       ),
-      fc.record(
-        {
-          properties: tie('entries'),
-          patternProperties: fc.dictionary(pattern, tie('schema'), { maxKeys: 2 }),
-          additionalProperties: tie('schema'),
-          unevaluatedProperties: tie('schema'),
-          propertyNames: fc.record({ maxLength: fc.constantFrom(3, 5) }),
-          dependentSchemas: tie('entries'),
-          prefixItems: tie('schemas'),
-          items: tie('schema'),
-          unevaluatedItems: tie('schema'),
-          contains: tie('schema'),
-        },
-        { requiredKeys: [] },
-      ),
-      fc.record(
-        {
-          allOf: tie('schemas'),
-          anyOf: tie('schemas'),
-          oneOf: tie('schemas'),
-          not: tie('schema'),
-          $ref: fc.constant('#/$defs/x'),
-        },
-        { requiredKeys: [] },
-      ),
-      fc
-        .tuple(tie('schema'), tie('schema'), tie('schema'), tie('entries'), fc.boolean())
-        .map(([condition, yes, no, properties, closed]) =>
-          Object.fromEntries([
-            ['if', condition],
-            ['then', yes],
-            ['else', no],
-            ['properties', properties],
-            ...(closed ? [['unevaluatedProperties', false]] : []),
-          ]),
-        ),
-    ) as fc.Arbitrary<Json>,
-  }))
+      const: value,
+      minimum: fc.integer({ min: -1, max: 2 }),
+      exclusiveMaximum: fc.integer({ min: -1, max: 2 }),
+      multipleOf: fc.constantFrom(0.5, 2),
+      minLength: count,
+      maxLength: count,
+      pattern,
+      minItems: count,
+      maxItems: count,
+      uniqueItems: fc.boolean(),
+      minProperties: count,
+      maxProperties: count,
+      required: fc.array(name, { maxLength: 1 }),
+      dependentRequired: fc.dictionary(name, fc.array(name, { maxLength: 2 }), { maxKeys: 1 }),
+    },
+    { requiredKeys: [] },
+  ) as fc.Arbitrary<Json>
 
-  /** Whether the other implementation may be wrong: its `then` sees what its `if` has seen, which the standard denies. */
-  const isDoubtful = (root: Json) => JSON.stringify(root).includes('"unevaluated')
+  /** Schemas that may refer to `#/$defs/x`; `below` makes more keywords out of schemas. */
+  function schemasWith(below: (schema: fc.Arbitrary<Json>) => Record<string, fc.Arbitrary<unknown>>) {
+    return fc.letrec<{ schema: Json; schemas: Json[]; entries: JsonObject }>((tie) => ({
+      schemas: fc.array(tie('schema'), { minLength: 1, maxLength: 3 }),
+      entries: fc.dictionary(name, tie('schema'), { maxKeys: 3 }),
+      schema: fc.oneof(
+        { maxDepth: 2 },
+        fc.boolean(),
+        leaf,
+        fc.record(
+          {
+            properties: tie('entries'),
+            patternProperties: fc.dictionary(pattern, tie('schema'), { maxKeys: 2 }),
+            additionalProperties: tie('schema'),
+            propertyNames: fc.record({ maxLength: fc.constantFrom(3, 5) }),
+            dependentSchemas: tie('entries'),
+            prefixItems: tie('schemas'),
+            items: tie('schema'),
+            contains: tie('schema'),
+          },
+          { requiredKeys: [] },
+        ),
+        fc.record(
+          {
+            allOf: tie('schemas'),
+            anyOf: tie('schemas'),
+            oneOf: tie('schemas'),
+            not: tie('schema'),
+            $ref: fc.constant('#/$defs/x'),
+            ...below(tie('schema')),
+          },
+          { requiredKeys: [] },
+        ),
+        fc
+          .tuple(tie('schema'), tie('schema'), tie('schema'), tie('entries'))
+          .map(([condition, yes, no, properties]) => ({ ...branches(condition, yes, no), properties })),
+      ) as fc.Arbitrary<Json>,
+    })).schema
+  }
+
+  // Not with these: the other implementation lets `then` see what `if` has seen, which the standard denies.
+  const comparable = schemasWith(() => ({}))
+  const anyKeyword = schemasWith((schema) => ({ unevaluatedProperties: schema, unevaluatedItems: schema }))
 
   it('agree with an implementation that others wrote', () => {
     let refused = 0
     fc.assert(
-      fc.property(schema, schema, fc.array(context, { minLength: 1, maxLength: 4 }), (root, defined, contexts) => {
+      fc.property(comparable, leaf, fc.array(context, { minLength: 1, maxLength: 4 }), (root, defined, contexts) => {
         const whole: JsonObject = { $defs: { x: defined }, allOf: [root] }
-        fc.pre(schemaFaults(whole).length === 0 && !isDoubtful(whole))
+        expect(schemaFaults(whole)).toEqual([])
         const compiled = compileContextSchema(whole)
         const reference = new Validator(structuredClone(whole), '2020-12', false)
         for (const given of contexts) {
@@ -179,16 +178,16 @@ describe('any keywords', () => {
           if (!valid) refused++
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     )
-    expect(refused).toBeGreaterThan(300)
+    expect(refused).toBeGreaterThan(100)
   })
 
   it('never throw, answer the same twice, and leave the context alone', () => {
     fc.assert(
-      fc.property(schema, fc.dictionary(fc.string(), fc.jsonValue() as fc.Arbitrary<Json>), (root, given) => {
+      fc.property(anyKeyword, fc.dictionary(fc.string(), fc.jsonValue() as fc.Arbitrary<Json>), (root, given) => {
         const whole: JsonObject = { $defs: { x: { type: 'object' } }, properties: { a: root }, allOf: [root] }
-        fc.pre(schemaFaults(whole).length === 0)
+        expect(schemaFaults(whole)).toEqual([])
         const before = JSON.stringify(given)
         const compiled = compileContextSchema(whole)
         const faults = compiled.faults(given)
@@ -298,7 +297,7 @@ describe('patterns', () => {
         for (const given of texts)
           expect([pattern, given, compiled.test(given)]).toEqual([pattern, given, native?.test(given)])
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     )
   })
 })

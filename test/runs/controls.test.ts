@@ -278,7 +278,7 @@ describe('retry', () => {
   })
 
   test('of a run that a state timeout failed waits once more', async () => {
-    const run = await start({ w: { timeout_ms: 40, transitions: [on('go', 'z')] }, z: {} })
+    const run = await start({ w: { timeout_ms: 250, transitions: [on('go', 'z')] }, z: {} })
     expect(await run.result()).toMatchObject({ status: 'failed', error: { code: 'state_timeout' } })
     expect(await run.retry()).toMatchObject({ status: 'waiting', current: 'w' })
     expect(await run.sendEvent('go')).toStrictEqual({ accepted: true, state: 'z' })

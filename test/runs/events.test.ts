@@ -197,7 +197,7 @@ describe('the mailbox', () => {
         z: {},
       },
       {},
-      { delayMs: 20 },
+      { delayMs: 200 },
     )
     expect(await run.sendEvent('go', ahead)).toMatchObject({ buffered: true })
     expect(await run.result()).toMatchObject({ current: 'z', status: 'completed' })
@@ -274,7 +274,7 @@ describe('the mailbox', () => {
     ['a timeout', (run: RunHandle) => run.result(), 'failed'],
     ['reset', (run: RunHandle) => run.reset(), 'reset'],
   ])('tells at %s what was left in it', async (_how, leave, type) => {
-    const timeout = type === 'failed' ? { timeout_ms: 50 } : {}
+    const timeout = type === 'failed' ? { timeout_ms: 250 } : {}
     const run = await start({ w: { ...timeout, transitions: [on('go', 'z')] }, z: {} })
     for (const event of ['later', 'never', 'later']) await run.sendEvent(event, ahead)
     await leave(run)
@@ -424,7 +424,7 @@ describe('an event that matches', () => {
   test('blocked by guards, a run keeps its state timeout', async () => {
     const guard = { field: 'never', op: 'exists', value: true }
     const run = await start({
-      a: { action: noop, timeout_ms: 80, transitions: [on('success', 'z', { guard }), on('timeout', 't')] },
+      a: { action: noop, timeout_ms: 250, transitions: [on('success', 'z', { guard }), on('timeout', 't')] },
       t: {},
       z: {},
     })

@@ -95,7 +95,7 @@ describe('pause starts no new attempt:', () => {
       if (attempt < 3) throw new Error('not yet')
     })
     const run = await start({
-      a: { action, retry: { max_retries: 2, backoff_ms: 30 }, transitions: [on('success', 'z')] },
+      a: { action, retry: { max_retries: 2, backoff_ms: 200 }, transitions: [on('success', 'z')] },
       z: {},
     })
     await waitUntil('the first failure', async () => (await types(run)).includes('attempt_failed'))
@@ -108,12 +108,19 @@ describe('pause starts no new attempt:', () => {
   })
 
   test('a run whose start comes while it is paused begins when it is resumed', async () => {
-    const run = await start({ a: { action: noop, transitions: [on('success', 'z')] }, z: {} }, { delayMs: 60 })
+    const run = await start(
+      { a: { action: noop, transitions: [on('success', 'z')] }, z: {} },
+      { delayMs: 40 },
+      {},
+      idle,
+    )
     expect(await run.pause()).toMatchObject({ status: 'paused', paused: { status: 'scheduled' } })
+    const worker = await idle.startWorker(actions)
     await isHeld(run, 'start')
     expect(await run.state()).toMatchObject({ status: 'paused', revision: 0 })
     expect(await run.resume()).toMatchObject({ status: 'running', revision: 1 })
     expect(await run.result()).toMatchObject({ status: 'completed' })
+    await worker.close()
   })
 
   test('one resumed before its start stays scheduled for its own time', async () => {
@@ -304,9 +311,10 @@ describe('timers:', () => {
   })
 
   test('a timeout that would have come while the run is paused comes after it', async () => {
-    const run = await start({ ...waits, w: { ...waits.w, timeout_ms: 40 } })
+    const run = await start({ ...waits, w: { ...waits.w, timeout_ms: 40 } }, {}, {}, idle)
     const { paused } = await run.pause()
-    const other = await start({ ...waits, w: { ...waits.w, timeout_ms: 60 } })
+    const other = await start({ ...waits, w: { ...waits.w, timeout_ms: 60 } }, {}, {}, idle)
+    const worker = await idle.startWorker(actions)
     await other.result()
     expect(await run.state()).toMatchObject({ status: 'paused', current: 'w', paused })
     await run.resume()
@@ -314,15 +322,19 @@ describe('timers:', () => {
     const [resumed, timeout] = [await entry(run, 'resumed'), await entry(run, 'transition')]
     expect(timeout).toMatchObject({ event: { name: 'timeout' }, source: 'timer' })
     expect(timeout.at - resumed.at).toBeGreaterThanOrEqual(paused!.stateLeftMs!)
+    await worker.close()
   })
 
   test('the run timeout too', async () => {
-    const run = await start(waits, { timeoutMs: 40 })
+    const run = await start(waits, { timeoutMs: 40 }, {}, idle)
     const { paused } = await run.pause()
-    await (await start(waits, { timeoutMs: 60 })).result()
+    const other = await start(waits, { timeoutMs: 60 }, {}, idle)
+    const worker = await idle.startWorker(actions)
+    await other.result()
     expect(await run.state()).toMatchObject({ status: 'paused', paused })
     await run.resume()
     expect(await run.result()).toMatchObject({ status: 'failed', error: { code: 'run_timeout' } })
+    await worker.close()
   })
 
   test('the state timer of a held entry starts when the state is entered', async () => {
@@ -335,15 +347,15 @@ describe('timers:', () => {
   })
 
   test('a sleep elapses, its event is taken, the entry is held', async () => {
-    const run = await start({
-      s: { action: { type: 'sleep', ms: 40 }, timeout_ms: 60_000, transitions: [on('success', 'w')] },
-      ...waits,
-    })
+    const sleeps = { action: { type: 'sleep', ms: 40 }, timeout_ms: 60_000, transitions: [on('success', 'w')] }
+    const run = await start({ s: sleeps, ...waits }, {}, {}, idle)
     expect(await run.pause()).toMatchObject({ status: 'paused', deadlines: { sleep: expect.any(String) } })
+    const worker = await idle.startWorker(actions)
     await isHeld(run, 'entry')
     expect(await run.state()).toMatchObject({ current: 's', revision: 1, status: 'paused' })
     expect((await run.state()).deadlines).toBeUndefined()
     expect(await run.resume()).toMatchObject({ current: 'w', status: 'waiting', revision: 2 })
+    await worker.close()
   })
 
   test('a sleep that has not elapsed at resume goes on to its own time', async () => {

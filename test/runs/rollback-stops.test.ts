@@ -238,7 +238,7 @@ describe('cancel', () => {
       attempts.push(attempt)
       if (attempt === 1) throw new Error('once more')
     })
-    const { run } = await staged({ action, retry: { max_retries: 1, backoff_ms: 50 } })
+    const { run } = await staged({ action, retry: { max_retries: 1, backoff_ms: 200 } })
     await run.rollback()
     await has(run, 'attempt_failed')
     expect(await run.cancel()).toMatchObject({ status: 'rolling_back' })
@@ -294,7 +294,7 @@ describe('pause', () => {
       attempts.push(attempt)
       if (attempt === 1) throw new Error('once more')
     })
-    const { run } = await staged({ action, retry: { max_retries: 1, backoff_ms: 30 } })
+    const { run } = await staged({ action, retry: { max_retries: 1, backoff_ms: 200 } })
     await run.rollback()
     await has(run, 'attempt_failed')
     await run.pause()
@@ -322,7 +322,7 @@ describe('pause', () => {
   })
 
   test('holds a compensation that sleeps: it elapses, and the next one waits for resume', async () => {
-    const { run, undone } = await staged({ action: { type: 'sleep', ms: 60 } })
+    const { run, undone } = await staged({ action: { type: 'sleep', ms: 200 } })
     await run.rollback()
     await waitUntil('the sleep', async () => (await run.state()).rollback?.compensating === 'b')
     await run.pause()

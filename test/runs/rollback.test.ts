@@ -257,7 +257,7 @@ describe('an action that may have had an effect is undone:', () => {
     const { undo, undone } = diary()
     const { action, began, go } = held()
     const run = await start({
-      a: { action, rollback: undo, timeout_ms: 60, transitions: [on('success', 'z')] },
+      a: { action, rollback: undo, timeout_ms: 250, transitions: [on('success', 'z')] },
       z: {},
     })
     await began
@@ -274,7 +274,7 @@ describe('an action that may have had an effect is undone:', () => {
       a: { action, rollback: undo, transitions: [on('success', 'z')] },
       z: {},
     }
-    const run = await start(states, { timeout_ms: 80 })
+    const run = await start(states, { timeout_ms: 300 })
     await began
     expect(await run.result()).toMatchObject({ status: 'rolled_back', error: { code: 'run_timeout' } })
     go()

@@ -20,8 +20,8 @@ import type { StartInput } from '../../src/engine/start.js'
 import { isEnded } from '../../src/engine/status.js'
 import type { CompiledProcedure } from '../../src/procedure/compile.js'
 import type { ActionSpec } from '../../src/procedure/definition.js'
-import { type Appointment, VirtualAgenda } from './virtual-fleet-agenda.js'
 import { MemoryRun } from './memory-run.js'
+import { type Appointment, VirtualAgenda } from './virtual-fleet-agenda.js'
 
 /** An attempt as its worker begins it. */
 export interface BegunAttempt {
@@ -91,6 +91,9 @@ const LOCK_MS = 1_000
 /** A job whose worker died more often is given up. */
 const MOST_CRASHES = 3
 const TIMERS = ['sleep', 'state', 'run'] as const
+/** A built-in action is over before anybody could tell it to stop, and needs no functions. */
+const UNHEARD = new AbortController().signal
+const NO_FUNCTIONS = new ActionRegistry()
 
 export class VirtualFleet {
   readonly run: MemoryRun
@@ -147,7 +150,8 @@ export class VirtualFleet {
     const fires = deadline < appointment || (deadline === appointment && this.#options.deadlinesFirst === true)
     if (!fires) return this.#agenda.keepNext()
     const decision = this.input({ kind: 'timers_due' })
-    if (decision.kind === 'ignored') throw new Error(`a deadline of ${run.record.status} run has passed and nothing took it`)
+    if (decision.kind === 'ignored')
+      throw new Error(`a deadline of ${run.record.status} run has passed and nothing took it`)
   }
 
   /** Lets time pass, to before whatever happens later than `at`. */
@@ -184,7 +188,8 @@ export class VirtualFleet {
       const left = name === 'sleep' ? undefined : timers[`${name}LeftMs`]
       const known = this.#armed.get(name)
       if (timers[`${name}At`] === undefined && left === undefined) this.#armed.delete(name)
-      else if (!known || (name !== 'run' && known.revision !== revision)) this.#armed.set(name, { since: seq, revision })
+      else if (!known || (name !== 'run' && known.revision !== revision))
+        this.#armed.set(name, { since: seq, revision })
     }
   }
 
@@ -301,7 +306,10 @@ export class VirtualFleet {
       return
     }
     const { crashes } = job
-    if (!this.#isCurrent(job)) return this.#discard(begun, { event: { name: outcome.event } })
+    if (!this.#isCurrent(job)) {
+      this.#discard(begun, { event: { name: outcome.event } })
+      return
+    }
     this.#job = undefined
     this.input({ kind: 'action_succeeded', ...outcome, attempt: begun.attempt, crashes })
   }
@@ -355,9 +363,9 @@ function builtIn(begun: BegunAttempt): VirtualCall {
     attempt,
     revision: run.revision,
     idempotencyKey: `${run.id}.${run.revision}`,
-    signal: new AbortController().signal,
+    signal: UNHEARD,
     log: { debug: write, info: write, warn: write, error: write },
     heartbeat: write,
   }
-  return { lastsMs: 0, end: () => runAction(action, run.context, info, new ActionRegistry()) }
+  return { lastsMs: 0, end: () => runAction(action, run.context, info, NO_FUNCTIONS) }
 }

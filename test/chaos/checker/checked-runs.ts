@@ -7,11 +7,13 @@ import { type ActionInfo, emit } from '../../../src/index.js'
 import type { RunState } from '../../../src/runs/run-state.js'
 import { gate, type TestNamespace } from '../../support/fleet-in-process.js'
 import { waitUntil } from '../../support/processes.js'
+import type { Effect } from '../effects.js'
 import { DOCUMENTS } from './checked-documents.js'
+import type { CheckedHistory } from './effect-check.js'
 import { runHashSchema } from './formats.js'
 import { checkHistory, readHistory } from './history-check.js'
 import { dumpNamespace } from './namespace-dump.js'
-import { procedureSchema } from './procedure-document.js'
+import { type ProcedureDocument, procedureSchema } from './procedure-document.js'
 
 /** A run as it stands in Redis: what a test may damage. */
 export interface Picture {
@@ -34,6 +36,8 @@ class Actions {
   /** Doors that actions wait at, by run and what they do there. */
   readonly doors = new Map<string, ReturnType<typeof gate>>()
   readonly #begun = new Set<string>()
+  /** What every execution noted when it began. */
+  readonly effects: Effect[] = []
 
   hasBegun(runId: string): boolean {
     return this.#begun.has(runId)
@@ -42,6 +46,7 @@ class Actions {
   readonly step = async ({ way }: { way?: string }, _args: unknown, info: ActionInfo) => {
     const { runId, state, attempt, revision } = info
     this.#begun.add(runId)
+    this.#note(info)
     if (revision === 1) await this.doors.get(`step ${runId}`)?.wait
     if (way === 'refuse' && state === 'four') return emit('refused')
     if (way === 'hang' && state === 'four') await delay(200)
@@ -50,9 +55,17 @@ class Actions {
     return { [state]: attempt }
   }
 
-  readonly undo = async ({ way }: { way?: string }, _args: unknown, { runId, state, attempt }: ActionInfo) => {
+  #note({ idempotencyKey, attempt, compensates }: ActionInfo): void {
+    const undoes = compensates && { undoes: compensates.idempotencyKey }
+    this.effects.push({ idempotencyKey, attempt, pid: process.pid, at: Date.now(), ...undoes })
+  }
+
+  readonly undo = async ({ way }: { way?: string }, _args: unknown, info: ActionInfo) => {
+    const { runId, state, attempt } = info
+    this.#note(info)
     await this.doors.get(`undo ${runId}`)?.wait
-    if (this.broken.has(runId) || (way === 'flaky' && attempt === 1)) throw new Error(`cannot undo ${state}`)
+    if (this.broken.has(runId) || (way === 'flaky' && state === 'three' && attempt === 1))
+      throw new Error(`cannot undo ${state}`)
     return { [`undone_${state}`]: attempt }
   }
 }
@@ -85,6 +98,17 @@ export class CheckedRuns {
       })
   }
 
+  /** What the actions of a run did, and the history that it is held against. */
+  effectsOf(name: string): { effects: Effect[]; runs: Map<string, CheckedHistory> } {
+    const { entries, hash } = this.#pictures.get(name)!
+    const history = readHistory(
+      name,
+      entries.map((entry) => JSON.stringify(entry)),
+    )
+    const effects = this.#actions.effects.filter((effect) => effect.idempotencyKey.startsWith(`${name}.`))
+    return { effects, runs: new Map([[name, { ...history, procedure: procedureOf(hash) }]]) }
+  }
+
   get names(): string[] {
     return [...this.#pictures.keys()]
   }
@@ -99,8 +123,8 @@ export class CheckedRuns {
     closeUp(picture)
     const run = runHashSchema.parse(picture.hash)
     const texts = picture.entries.map((entry) => JSON.stringify(entry))
-    const procedure = procedureSchema.parse(DOCUMENTS.find((document) => document.name === run.proc))
-    const found = checkHistory(name, run, readHistory(name, texts), { procedure, answers: picture.answers })
+    const context = { procedure: procedureOf(picture.hash), answers: picture.answers }
+    const found = checkHistory(name, run, readHistory(name, texts), context)
     return found.map(({ kind, words }) => `${kind}: ${words}`)
   }
 
@@ -155,6 +179,33 @@ export class CheckedRuns {
 
   readonly break: Act = async (runId) => this.#actions.broken.add(runId)
   readonly mend: Act = async (runId) => this.#actions.broken.delete(runId)
+}
+
+function procedureOf({ proc }: Picture['hash']): ProcedureDocument {
+  return procedureSchema.parse(DOCUMENTS.find((document) => document.name === proc))
+}
+
+/** An entry of a picture: the n-th of its type, from 0. */
+export function entryOf({ entries }: Picture, type: string, n = 0): Picture['entries'][number] {
+  const found = entries.filter((entry) => entry.type === type)[n]
+  if (!found) throw new Error(`there is no "${type}" number ${n}`)
+  return found
+}
+
+/** Takes an entry out of a picture, and as many behind it as `more` says. */
+export function takeOut(picture: Picture, type: string, n = 0, more = 0): void {
+  picture.entries.splice(picture.entries.indexOf(entryOf(picture, type, n)), 1 + more)
+}
+
+/** Puts an entry into a picture behind another: into a commit of its own, unless it names the `seq` of one. */
+export function putBehind(picture: Picture, behind: Picture['entries'][number], entry: object): void {
+  picture.entries.splice(picture.entries.indexOf(behind) + 1, 0, { at: behind.at, seq: behind.seq + 0.5, ...entry })
+}
+
+/** Makes the entries from this one on a commit of their own. */
+export function cutBefore({ entries }: Picture, entry: Picture['entries'][number]): void {
+  const { seq } = entry
+  for (const behind of entries.slice(entries.indexOf(entry))) if (behind.seq === seq) behind.seq += 0.5
 }
 
 /** Numbers the commits of a picture anew, without a gap; the record stands at the last. */

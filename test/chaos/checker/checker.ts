@@ -8,7 +8,7 @@
  */
 import type { Redis } from 'ioredis'
 import type { Effect } from '../effects.js'
-import { checkEffects, type Kill } from './effect-check.js'
+import { type CheckedHistory, checkEffects, type Kill } from './effect-check.js'
 import { type Entry, homeShard, type RunHash, runHashSchema } from './formats.js'
 import { checkHistory, readHistory } from './history-check.js'
 import { dumpNamespace, type ShardDump } from './namespace-dump.js'
@@ -70,7 +70,7 @@ export interface CheckReport {
 const PROBLEMS_SHOWN = 20
 
 /** Readable runs with their histories, over all shards. */
-type CheckedRuns = Map<string, { run: RunHash; entries: readonly Entry[]; procedure: ProcedureDocument }>
+type CheckedRuns = Map<string, CheckedHistory>
 
 /** Checks a namespace. The fleet should be at rest, or what is in motion will be taken for damage. */
 export async function checkNamespace(input: CheckInput): Promise<CheckReport> {
@@ -129,7 +129,7 @@ function checkShard(
     const history = readHistory(runId, shard.histories.get(runId) ?? [])
     problems.push(...checkHistory(runId, run, history, { procedure, answers: shard.answers.get(runId) ?? {} }))
     runs.set(runId, run)
-    checked.set(runId, { run, entries: history.entries, procedure })
+    checked.set(runId, { ...history, procedure })
   }
   const here = input.started.filter((runId) => homeShard(runId, shards) === shard.index)
   const lost = new Set([...here, ...shard.runs.keys()].filter((runId) => !runs.has(runId)))

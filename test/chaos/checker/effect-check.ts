@@ -23,8 +23,15 @@ export interface EffectCheckInput {
   readonly kills: readonly Kill[]
   /** Locks may have run out without a kill: processes were frozen, or Redis was away. */
   readonly locksRanOut: boolean
-  /** Readable histories by run id, with the procedure of each. */
-  readonly runs: ReadonlyMap<string, { readonly entries: readonly Entry[]; readonly procedure: ProcedureDocument }>
+  /** Readable histories by run id. */
+  readonly runs: ReadonlyMap<string, CheckedHistory>
+}
+
+export interface CheckedHistory {
+  readonly entries: readonly Entry[]
+  /** Whether entries are missing: then actions may have run of which it cannot tell. */
+  readonly holes: boolean
+  readonly procedure: ProcedureDocument
 }
 
 export interface EffectFindings {
@@ -49,12 +56,13 @@ export function checkEffects(input: EffectCheckInput): EffectFindings {
   const byRun = effectsByRun(effects)
   for (const runId of byRun.keys())
     if (!runs.has(runId)) problems.push(problem('lost', runId, 'an action ran for it, but it is not there'))
-  for (const [runId, { entries, procedure }] of runs) {
+  for (const [runId, { entries, holes, procedure }] of runs) {
     const stays = staysOf(entries, procedure)
     const done = byRun.get(runId) ?? new Map<number, Executions>()
     for (const [revision, attempts] of done) {
       const stay = stays.get(revision)
-      problems.push(...(stay ? checkStay(runId, stay, attempts, input) : [unknownStay(runId, revision)]))
+      if (stay) problems.push(...checkStay(runId, stay, attempts, input))
+      else if (!holes) problems.push(unknownStay(runId, revision))
       for (const executions of attempts.values()) {
         const again = executions.length - 1
         actionsRerun += again

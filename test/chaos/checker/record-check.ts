@@ -36,7 +36,7 @@ function courseOf(run: RunHash, told: ToldRun): Pair[] {
     ['start time', run.t0, told.startedAt],
     ['time of entry', run.te, told.enteredAt],
     ['end time', run.t1, told.endedAt],
-    ['event that led there', run.ev ?? USUAL_EVENT, told.revision === 0 ? USUAL_EVENT : told.event],
+    ['event that led there', run.ev ?? USUAL_EVENT, told.event],
     ['blocked', run.blk, told.blocked],
     ['pending event', run.kept, told.pending],
     ['job', run.job, told.job],

@@ -23,7 +23,9 @@ export function checkAttempts({ fleet, played }: Played, complain: Complain): vo
     const begun = fleet.begun.filter(({ run }) => run.revision === revision)
     const { state, run } = begun[0]!
     const policy = policyOf(played.document, state, run.rollback?.compensating !== undefined)
-    const failures = history.filter((entry) => entry.type === 'attempt_failed' && revisionOf(entry, history) === revision)
+    const failures = history.filter(
+      (entry) => entry.type === 'attempt_failed' && revisionOf(entry, history) === revision,
+    )
     checkNumbers(begun, failures, policy, complain)
     for (const failure of failures) checkFailure(failure, begun, policy, complain)
   }
@@ -32,12 +34,19 @@ export function checkAttempts({ fleet, played }: Played, complain: Complain): vo
 
 /** The visit, or the compensation, that an entry without a revision belongs to. */
 function revisionOf(entry: HistoryEntry, history: readonly HistoryEntry[]): number {
-  const before = history.slice(0, history.indexOf(entry)).findLast(({ revision, type }) => revision && type !== 'discarded')
+  const before = history
+    .slice(0, history.indexOf(entry))
+    .findLast(({ revision, type }) => revision && type !== 'discarded')
   return before?.revision ?? 0
 }
 
 /** From 1 on; a number comes again when a worker was lost over it, the next one only after a failure that is retried. */
-function checkNumbers(begun: readonly BegunAttempt[], failures: readonly HistoryEntry[], policy: Policy, complain: Complain) {
+function checkNumbers(
+  begun: readonly BegunAttempt[],
+  failures: readonly HistoryEntry[],
+  policy: Policy,
+  complain: Complain,
+) {
   let last = 0
   for (const { attempt, run } of begun) {
     const retried = failures.some((failure) => failure.attempt === last && failure.retryInMs !== undefined)
@@ -56,13 +65,19 @@ function checkFailure(failure: HistoryEntry, begun: readonly BegunAttempt[], pol
   if (retries !== (retryInMs !== undefined)) complain(`${show(failure)} is ${retries ? '' : 'not '}to be retried`)
   if (retryInMs === undefined) return
   const most = Math.min(backoffMs * factor ** (attempt - 1), capMs)
-  if (retryInMs > most || retryInMs < most * (1 - jitter)) complain(`the backoff is ${most} ms, not as in ${show(failure)}`)
+  if (retryInMs > most || retryInMs < most * (1 - jitter))
+    complain(`the backoff is ${most} ms, not as in ${show(failure)}`)
   const next = begun.find((one) => one.attempt === attempt + 1)
   if (next && next.at < at + retryInMs) complain(`attempt ${attempt + 1} began ${at + retryInMs - next.at} ms early`)
 }
 
 /** Every attempt that began is told of once: its success, its failure, its late result, or that it was given back. */
-function checkAllAreTold(begun: readonly BegunAttempt[], lost: number, history: readonly HistoryEntry[], complain: Complain) {
+function checkAllAreTold(
+  begun: readonly BegunAttempt[],
+  lost: number,
+  history: readonly HistoryEntry[],
+  complain: Complain,
+) {
   const ends = history.filter(({ type, source, attempt, error, reason }) => {
     if (type === 'discarded' || type === 'interrupted') return true
     if (type === 'attempt_failed') return error!.code !== 'worker_lost'
@@ -92,7 +107,8 @@ function policyOf(document: JsonObject, name: string, compensates: boolean): Pol
   const inherited = !compensates && handled ? 0 : (document.max_retries as number)
   const { max_retries, backoff_ms = 1_000, factor = 2, max_backoff_ms = 3_600_000, jitter = 0, on, not_on } = own ?? {}
   return {
-    maxRetries: own && isJsonObject(own) ? ((max_retries as number | undefined) ?? (document.max_retries as number)) : inherited,
+    maxRetries:
+      own && isJsonObject(own) ? ((max_retries as number | undefined) ?? (document.max_retries as number)) : inherited,
     backoffMs: backoff_ms as number,
     factor: factor as number,
     capMs: max_backoff_ms as number,

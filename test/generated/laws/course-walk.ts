@@ -16,8 +16,22 @@ interface Sight {
 
 /** Types of entries that a paused run may write: nothing of its course but what it holds. */
 const WHILE_PAUSED = new Set<HistoryEntry['type']>([
-  'attempt_failed', 'buffered', 'cancelled', 'cancelling', 'compensated', 'context_updated', 'discarded', 'failed',
-  'finished', 'held', 'interrupted', 'reset', 'resumed', 'rollback_started', 'rolled_back', 'stayed',
+  'attempt_failed',
+  'buffered',
+  'cancelled',
+  'cancelling',
+  'compensated',
+  'context_updated',
+  'discarded',
+  'failed',
+  'finished',
+  'held',
+  'interrupted',
+  'reset',
+  'resumed',
+  'rollback_started',
+  'rolled_back',
+  'stayed',
 ])
 
 /**
@@ -101,7 +115,8 @@ export class CourseWalk implements Walk {
       const passedOver = this.#mailbox.slice(0, mail).find((event) => this.#takesMail(event, before))
       if (passedOver) this.#complain(`${show(passedOver)} was before ${show(entry)}`)
       const [taken] = this.#mailbox.splice(mail, 1)
-      if (source !== 'mailbox' || !isDeepStrictEqual(taken, event)) this.#complain(`mail ${mail} was ${show(taken)}: ${show(entry)}`)
+      if (source !== 'mailbox' || !isDeepStrictEqual(taken, event))
+        this.#complain(`mail ${mail} was ${show(taken)}: ${show(entry)}`)
     }
     if (unread === undefined) return
     const names = this.#mailbox.map(({ name }) => name)
@@ -111,14 +126,19 @@ export class CourseWalk implements Walk {
 
   written(record: RunRecord): void {
     const { mailbox = [], status, drive, historyFull } = record
-    if (!isDeepStrictEqual(mailbox, this.#mailbox)) this.#complain(`${show(this.#mailbox)} should wait, not ${show(mailbox)}`)
+    if (!isDeepStrictEqual(mailbox, this.#mailbox))
+      this.#complain(`${show(this.#mailbox)} should wait, not ${show(mailbox)}`)
     if (status !== 'waiting' || drive === 'manual' || historyFull) return
     for (const event of mailbox)
-      if (this.#takesMail(event, record)) this.#complain(`the run waits, and does not take ${show(event)} of its mailbox`)
+      if (this.#takesMail(event, record))
+        this.#complain(`the run waits, and does not take ${show(event)} of its mailbox`)
   }
 
   /** Whether a waiting run takes an event of its mailbox. Under a strict schema it may have to pass one over. */
-  #takesMail(event: Sight['event'], { state, context, error }: Pick<RunRecord, 'state' | 'context' | 'error'>): boolean {
+  #takesMail(
+    event: Sight['event'],
+    { state, context, error }: Pick<RunRecord, 'state' | 'context' | 'error'>,
+  ): boolean {
     if (this.#procedure.contextPolicy === 'strict') return false
     const sight = { context, event, ...(error && { error }) }
     return this.#transitions({ state }, event.name).some((one) => this.#holds(one, sight, 'mailbox'))

@@ -59,7 +59,8 @@ export class DeadlineWalk implements Walk {
     if (type === 'started') return source === 'timer' && !this.#startHeld ? 'sleep' : undefined
     if (source === 'timer' && before.pause?.held?.kind !== 'entry')
       return error?.code === 'run_timeout' ? 'run' : event || error ? 'state' : undefined
-    const ends = type === 'compensated' || (source === 'action' && event) || type === 'finished' || type === 'attempt_failed'
+    const ends =
+      type === 'compensated' || (source === 'action' && event) || type === 'finished' || type === 'attempt_failed'
     const name = compensates?.state ?? before.state
     const state = before.revision === 0 ? undefined : stateNamed(this.#procedure, name)
     const action = compensates ? state?.rollback : state?.action
@@ -94,9 +95,14 @@ export class DeadlineWalk implements Walk {
     if (entersState(entry) && (type === 'started' || type === 'reset' || type === 'retried'))
       this.#times.runAt = this.#runLimitMs === undefined ? undefined : at + this.#runLimitMs
     const ended = status !== undefined && isEnded(status)
-    if (ended || type === 'rollback_started' || (status === 'rolling_back' && before.status !== 'rolling_back' && type !== 'resumed' && type !== 'compensating'))
+    if (
+      ended ||
+      type === 'rollback_started' ||
+      (status === 'rolling_back' && before.status !== 'rolling_back' && type !== 'resumed' && type !== 'compensating')
+    )
       this.#times = {}
-    if (type === 'compensating') this.#times.sleepAt = endOf(at, stateNamed(this.#procedure, entry.compensates!.state).rollback)
+    if (type === 'compensating')
+      this.#times.sleepAt = endOf(at, stateNamed(this.#procedure, entry.compensates!.state).rollback)
   }
 
   #armVisit({ at, state: name, type }: HistoryEntry): void {

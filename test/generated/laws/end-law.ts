@@ -16,7 +16,8 @@ export function checkEnd({ fleet, steps }: Played, complain: Complain): void {
   const { terminal, outcome } = stateNamed(procedure, state)
   if (status === 'completed' && !(terminal && outcome === 'success')) complain(`completed in ${show(state)}`)
   if (status === 'failed' && !error && outcome !== 'failure') complain('failed without an error')
-  if (status === 'failed' && procedure.onFailure === 'rollback' && !rollback?.error) complain('failed, and not rolled back')
+  if (status === 'failed' && procedure.onFailure === 'rollback' && !rollback?.error)
+    complain('failed, and not rolled back')
   if (status === 'rolled_back' && (undo || !rollback)) complain(`rolled back as ${show(record)}`)
   if (history.length > MOST_ENTRIES) complain(`${history.length} entries`)
   checkNumbers(fleet.run, complain)
@@ -47,6 +48,8 @@ function isRepeated(request: Played['steps'][number]['request'], steps: Played['
 function checkNumbers({ record, history }: Played['fleet']['run'], complain: Complain): void {
   const seqs = [...new Set(history.map(({ seq }) => seq))]
   if (seqs.some((seq, i) => seq !== i + 1) || seqs.length !== record.seq) complain(`the seqs are ${show(seqs)}`)
-  const revisions = history.filter(({ type, revision }) => revision && type !== 'discarded').map(({ revision }) => revision)
+  const revisions = history
+    .filter(({ type, revision }) => revision && type !== 'discarded')
+    .map(({ revision }) => revision)
   if (revisions.some((revision, i) => revision !== i + 1)) complain(`the revisions are ${show(revisions)}`)
 }
