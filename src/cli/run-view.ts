@@ -44,6 +44,7 @@ function identityFacts(run: RunState, paint: Paint): Fact[] {
     ...(priority === undefined ? [] : [['priority', String(priority)] as const]),
     ['status', statusText(run), statusPaint(paint, run.status)],
     ['state', `${run.current} (${entered})`],
+    ...(run.attempt === undefined ? [] : [['attempt', String(run.attempt)] as const]),
   ]
 }
 
@@ -107,22 +108,26 @@ function rollbackFacts(run: RunState, paint: Paint): Fact[] {
 }
 
 /** What waits for the run to be resumed. */
-const HELD: Record<NonNullable<NonNullable<RunState['paused']>['held']>, string> = {
+const HELD = {
   attempt: 'its next attempt',
-  entry: 'the state that its last event leads to',
   start: 'its start, whose time has come',
   compensation: 'the next compensation',
 }
 
+function heldText(held: keyof typeof HELD | 'entry' | undefined, target = 'the next state'): string {
+  if (held === undefined) return 'nothing so far'
+  return held === 'entry' ? `the entry of ${target}` : HELD[held]
+}
+
 function pauseFacts({ id, paused }: RunState, paint: Paint): Fact[] {
   if (!paused) return []
-  const { held, stateLeftMs, runLeftMs } = paused
+  const { held, target, stateLeftMs, runLeftMs } = paused
   const left = [
     ...(stateLeftMs === undefined ? [] : [`${duration(stateLeftMs)} for the state`]),
     ...(runLeftMs === undefined ? [] : [`${duration(runLeftMs)} for the run`]),
   ]
   return [
-    ['held', held ? HELD[held] : 'nothing so far', paint.yellow],
+    ['held', heldText(held, target), paint.yellow],
     ...(left.length > 0 ? [['time left', left.join(', ')] as const] : []),
     ['to go on', `"procession resume ${id}"`, paint.yellow],
   ]

@@ -40,7 +40,7 @@ function remember(entry: HistoryEntry | LiveEvent, before: Memory | undefined): 
     error: entry.rollbackError ?? entry.error,
     // Where a late result came from is not where the run stands.
     state: entry.type === 'discarded' ? before?.state : (entry.state ?? entry.from ?? before?.state),
-    contextFaults: entry.contextFaults ?? before?.contextFaults,
+    contextFaults: ('contextFaults' in entry ? entry.contextFaults : undefined) ?? before?.contextFaults,
   }
 }
 

@@ -22,7 +22,7 @@ export function checkOptions<Schema extends z.ZodType>(
   const path = issue.path.join('.')
   if (path === '')
     throw new ProcessionError('invalid_argument', `the options of ${call} are ${typeof given}; give an object`)
-  const value = (given as Record<string, unknown>)[path]
+  const value = issue.path.reduce((at: unknown, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], given)
   const shown = typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value))
   throw new ProcessionError(
     'invalid_argument',

@@ -7,11 +7,15 @@
  * again when `onResumed` tells him.
  */
 import type { Redis } from 'ioredis'
-import type { HistoryEntry } from '../engine/history.js'
+import type { Held, HistoryEntry } from '../engine/history.js'
 import type { ShardKeys } from '../redis/keys.js'
 
+/** What a live event leaves out of its history entry, because it can be large. */
+type LeftOut = 'context' | 'patch' | 'result' | 'blocked' | 'guardFailures' | 'contextFaults' | 'remaining' | 'held'
+
 /** One history entry as it was committed, without context, patch, payload and result. */
-export interface LiveEvent extends Omit<HistoryEntry, 'context' | 'patch' | 'result' | 'blocked' | 'guardFailures'> {
+export interface LiveEvent extends Omit<HistoryEntry, LeftOut> {
+  readonly held?: { readonly kind: Held['kind'] }
   /** Position in the shard's stream, `<record>.<entry>`; `since` takes it up behind it. */
   readonly cursor: string
   readonly runId: string

@@ -19,6 +19,8 @@ export interface RunState<P extends ProcedureDocument = ProcedureDocument> {
   /** +1 at every write to the run. */
   readonly seq: number
   readonly drive: Drive
+  /** Which attempt of the current action or compensation this is, or the next will be, after failed ones. */
+  readonly attempt?: number
   /** The last error that an action or timer emitted. */
   readonly error?: RunError
   /** Why the run waits: transitions whose guards did not hold for the event of its action. */
@@ -39,6 +41,8 @@ export interface RunState<P extends ProcedureDocument = ProcedureDocument> {
   readonly paused?: {
     readonly status: RunStatus
     readonly held?: Held['kind']
+    /** The state whose entry is held. */
+    readonly target?: string
     readonly stateLeftMs?: number
     readonly runLeftMs?: number
   }
@@ -83,6 +87,7 @@ export function runState(run: RunRecord): RunState {
     revision: run.revision,
     seq: run.seq,
     drive: run.drive,
+    ...(run.attempts !== undefined && { attempt: run.attempts + 1 }),
     ...(run.error && { error: run.error }),
     ...(run.blocked && { blocked: run.blocked }),
     ...(run.pending && { pending: run.pending.event }),
@@ -113,6 +118,7 @@ function pausedOf({ timers }: RunRecord, { status, held }: Pause): NonNullable<R
   return {
     status,
     ...(held && { held: held.kind }),
+    ...(held?.kind === 'entry' && { target: held.target }),
     ...(stateLeftMs !== undefined && { stateLeftMs }),
     ...(runLeftMs !== undefined && { runLeftMs }),
   }

@@ -4,9 +4,17 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import type { ActionInfo } from '../../src/index.js'
+import { type ActionInfo, emit } from '../../src/index.js'
 import { EffectLog } from './effects.js'
-import { CHAOS_ENV, plannedFailures, plannedWorkMs } from './load.js'
+import {
+  CHAOS_ENV,
+  doomOf,
+  plannedFailures,
+  plannedUndoFailures,
+  plannedUndoMs,
+  plannedWorkMs,
+  stepName,
+} from './load/plan.js'
 
 const settingsSchema = z.object({
   /** Folder of the effect log. */
@@ -17,14 +25,30 @@ const settingsSchema = z.object({
 const { plan, effectsDir } = settingsSchema.parse(JSON.parse(process.env[CHAOS_ENV] ?? '{}'))
 const effects = new EffectLog(effectsDir)
 
-/** Notes its effect, works, then fails or succeeds as planned. */
-async function step(context: Record<string, unknown>, _args: unknown, info: ActionInfo): Promise<object> {
-  const { idempotencyKey, attempt, state } = info
-  effects.note({ idempotencyKey, attempt })
-  await delay(plannedWorkMs(plan, idempotencyKey, attempt))
-  if (attempt <= plannedFailures(plan, idempotencyKey))
-    throw Object.assign(new Error(`planned failure ${attempt}`), { code: 'E_PLANNED' })
-  return { steps: ((context.steps as number | undefined) ?? 0) + 1, [state]: attempt }
+function plannedFailure(attempt: number): Error {
+  return Object.assign(new Error(`planned failure ${attempt}`), { code: 'E_PLANNED' })
 }
 
-export default { chaos: { step } }
+/** Notes its effect, works, then fails, is refused or succeeds as planned. */
+async function step(context: Record<string, unknown>, _args: unknown, info: ActionInfo): Promise<object> {
+  const { runId, idempotencyKey, attempt, state } = info
+  effects.note({ idempotencyKey, attempt })
+  await delay(plannedWorkMs(plan, idempotencyKey, attempt))
+  const doom = doomOf(plan, runId)
+  const doomed = doom && stepName(doom.step) === state
+  if (doomed && doom.how === 'fails') throw plannedFailure(attempt)
+  if (attempt <= plannedFailures(plan, idempotencyKey)) throw plannedFailure(attempt)
+  const patch = { steps: ((context.steps as number | undefined) ?? 0) + 1, [state]: attempt }
+  return doomed ? emit('refused', patch) : patch
+}
+
+/** Undoes a step: notes its effect, works, then fails or succeeds as planned. */
+async function undo(_context: unknown, _args: unknown, info: ActionInfo): Promise<object> {
+  const { idempotencyKey, attempt, state, compensates } = info
+  effects.note({ idempotencyKey, attempt, ...(compensates && { undoes: compensates.idempotencyKey }) })
+  await delay(plannedUndoMs(plan, idempotencyKey, attempt))
+  if (attempt <= plannedUndoFailures(plan, idempotencyKey)) throw plannedFailure(attempt)
+  return { [`undone_${state}`]: attempt }
+}
+
+export default { chaos: { step, undo } }

@@ -7,18 +7,17 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
 import type { Redis } from 'ioredis'
 import { ProceduralStore } from '../../src/index.js'
 import { startTestRedis, type TestRedis } from '../support/redis.js'
-import { type CheckReport, checkNamespace } from './checker/checker.js'
-import { type Entry, queueName, shardTag } from './checker/formats.js'
-import { readHistory } from './checker/history-check.js'
-import { dumpNamespace } from './checker/namespace-dump.js'
-import { readEffects } from './effects.js'
+import { queueName, shardTag } from './checker/formats.js'
 import { ChaosFleet } from './fleet.js'
-import { chainProcedure, expectedAttempts, type LoadPlan, moveOf, plannedContext, plannedMoves } from './load.js'
+import { Callers } from './load/callers.js'
+import { plannedExecutions } from './load/course.js'
+import { kindOf, type LoadPlan, plannedStart } from './load/plan.js'
+import { allProcedures, procedureOf } from './load/procedures.js'
 import { seededRandom } from './random.js'
+import { type Verdict, verdictOf } from './verdict.js'
 
 export interface ChaosSettings {
   readonly seed: number
@@ -42,18 +41,8 @@ export interface ChaosSettings {
   readonly workMs: number
 }
 
-export interface ChaosResult extends CheckReport {
-  readonly kills: number
-  readonly stops: number
+export interface ChaosResult extends Verdict {
   readonly redisKills: number
-  /** Of each run whose history or context is not, entry by entry, what the plan says: what differs. */
-  readonly inexact: readonly string[]
-  /** Runs that were given up with `worker_lost`, after one more crash of an attempt's worker than is borne. */
-  readonly workerLost: number
-  /** Processes that ended without having been told to, or did not end when told to. */
-  readonly surprises: readonly string[]
-  /** Attempts that actions made, those run again included. */
-  readonly attempts: number
   /** From the fleet's first job to the last run's end, ms. */
   readonly loadMs: number
 }
@@ -66,16 +55,22 @@ const NO_PROGRESS_MS = 30_000
 const REDIS_DOWN_MS = 200
 /** A worker that has just become ready gets so long to take jobs before it can be a victim. */
 const SETTLE_MS = 250
-/** Crashes after which an attempt is still repeated. */
-const MOST_CRASHES = 3
 /** Share of the strikes that take the whole fleet. */
 const MASSACRE = 0.1
 
 /** Work per action that makes the load outlast its kills: twice as long, but at least 20 ms. */
 export function workMsFor(settings: Omit<ChaosSettings, 'workMs'>): number {
-  const { kills, stops, killEveryMs, workers, concurrency, procedures, states, seed } = settings
-  const attempts = expectedAttempts({ seed, states, workMs: 0 }, procedures)
-  return Math.max(20, Math.ceil((2 * (kills + stops) * killEveryMs * workers * concurrency) / attempts))
+  const { kills, stops, killEveryMs, workers, concurrency } = settings
+  const executions = executionsOf({ ...settings, workMs: 0 }, runIdsOf(settings))
+  return Math.max(20, Math.ceil((2 * (kills + stops) * killEveryMs * workers * concurrency) / executions))
+}
+
+function runIdsOf({ procedures }: Pick<ChaosSettings, 'procedures'>): string[] {
+  return Array.from({ length: procedures }, (_, i) => `run-${i}`)
+}
+
+function executionsOf(plan: LoadPlan, runIds: readonly string[]): number {
+  return runIds.reduce((sum, runId) => sum + plannedExecutions(plan, runId), 0)
 }
 
 /**
@@ -97,49 +92,69 @@ export async function runChaos(
     rmSync(effectsDir, { recursive: true, force: true })
   }
   process.once('exit', clean) // for Ctrl-C; Redis ends with this process by itself
+  let store: ProceduralStore | undefined
   try {
     await onRedis(redis.url)
-    const started = await startRuns(redis.url, plan, settings.procedures)
+    store = await ProceduralStore.connect({ connection: redis.url, prefix: PREFIX })
+    const runIds = runIdsOf(settings)
+    await startRuns(store, plan, runIds)
     const began = performance.now()
     await fleet.start(settings.workers)
-    const redisKills = await strike(redis, fleet, settings)
+    const spreadMs = (executionsOf(plan, runIds) * workMs) / (settings.workers * concurrency)
+    const callers = new Callers(store, plan, runIds, spreadMs)
+    const acted = callers.act()
+    const redisKills = await strike({ redis, fleet, callers }, settings)
     const loadMs = performance.now() - began
+    callers.abandon()
+    await acted
     await untilAtRest(redis.client, settings)
+    await callers.repeat()
     await fleet.stop()
-    return { ...(await verdict(redis.client, { plan, started, effectsDir, fleet })), redisKills, loadMs }
+    const verdict = await verdictOf({
+      client: redis.client,
+      prefix: PREFIX,
+      plan,
+      runIds,
+      effectsDir,
+      fleet,
+      callers,
+      redisKills,
+    })
+    return { ...verdict, redisKills, loadMs }
   } finally {
     await fleet.stop()
+    await store?.close()
     await redis.stop()
     clean()
     process.off('exit', clean)
   }
 }
 
-async function startRuns(url: string, plan: LoadPlan, procedures: number): Promise<string[]> {
-  const store = await ProceduralStore.connect({ connection: url, prefix: PREFIX })
-  try {
-    const procedure = chainProcedure(plan)
-    await store.register(procedure)
-    const ids = Array.from({ length: procedures }, (_, i) => `run-${i}`)
-    for (let i = 0; i < ids.length; i += STARTS_AT_ONCE)
-      await Promise.all(
-        ids
-          .slice(i, i + STARTS_AT_ONCE)
-          .map((runId) => store.startProcedure(procedure.name, procedure.version, { run: runId }, { runId })),
-      )
-    return ids
-  } finally {
-    await store.close()
-  }
+async function startRuns(store: ProceduralStore, plan: LoadPlan, runIds: readonly string[]): Promise<void> {
+  for (const procedure of allProcedures(plan)) await store.register(procedure)
+  for (let i = 0; i < runIds.length; i += STARTS_AT_ONCE)
+    await Promise.all(
+      runIds.slice(i, i + STARTS_AT_ONCE).map((runId) => {
+        const { name, version } = procedureOf(plan, kindOf(plan, runId))
+        return store.startProcedure(name, version, { run: runId }, plannedStart(plan, runId))
+      }),
+    )
+}
+
+/** What strikes hit, and who is told when the load stands still. */
+interface Struck {
+  readonly redis: TestRedis
+  readonly fleet: ChaosFleet
+  readonly callers: Callers
 }
 
 /**
  * Strikes by the seed until the load is over, or stands still. The next victim is chosen when the fleet is whole again, so
  * that the load gets on; now and then all of it goes at once. Returns how often Redis was killed.
  */
-async function strike(redis: TestRedis, fleet: ChaosFleet, settings: ChaosSettings): Promise<number> {
+async function strike({ redis, fleet, callers }: Struck, settings: ChaosSettings): Promise<number> {
   const random = seededRandom(settings.seed)
-  const progress = new Progress(redis.client, settings.procedures)
+  const progress = new Progress(redis.client, callers, settings.procedures)
   const frozenMs = settings.lockDurationMs + 2 * settings.stalledIntervalMs
   const redisKillEvery = settings.redisKills > 0 ? Math.ceil(settings.kills / (settings.redisKills + 1)) : Infinity
   let redisKills = 0
@@ -168,12 +183,14 @@ function strikeDown(fleet: ChaosFleet, victims: number, random: () => number): v
 /** Watches the load from outside. */
 class Progress {
   readonly #client: Redis
+  readonly #callers: Callers
   readonly #runs: number
   #lastCommit = ''
   #movedAt = performance.now()
 
-  constructor(client: Redis, runs: number) {
+  constructor(client: Redis, callers: Callers, runs: number) {
     this.#client = client
+    this.#callers = callers
     this.#runs = runs
   }
 
@@ -200,10 +217,12 @@ class Progress {
       this.#movedAt = performance.now()
     }
     const ended = await Promise.all(
-      ['completed', 'failed', 'cancelled'].map((status) => this.#client.zcard(`${tag}:runs:status:${status}`)),
+      ['completed', 'failed', 'cancelled', 'rolled_back'].map((status) =>
+        this.#client.zcard(`${tag}:runs:status:${status}`),
+      ),
     )
     const stands = performance.now() - this.#movedAt > NO_PROGRESS_MS
-    return stands || ended.reduce((sum, count) => sum + count, 0) >= this.#runs
+    return stands || (this.#callers.isDone && ended.reduce((sum, count) => sum + count, 0) >= this.#runs)
   }
 }
 
@@ -216,69 +235,9 @@ async function untilAtRest(client: Redis, settings: ChaosSettings): Promise<void
       client.llen(`${queue}:wait`),
       client.llen(`${queue}:active`),
       client.zcard(`${queue}:delayed`),
+      client.zcard(`${queue}:prioritized`),
     ])
     if (left.every((count) => count === 0) || performance.now() > until) return
     await delay(POLL_MS)
   }
-}
-
-interface Carried {
-  readonly plan: LoadPlan
-  readonly started: readonly string[]
-  readonly effectsDir: string
-  readonly fleet: ChaosFleet
-}
-
-async function verdict(client: Redis, { plan, started, effectsDir, fleet }: Carried) {
-  const effects = readEffects(effectsDir)
-  const report = await checkNamespace({
-    client,
-    prefix: PREFIX,
-    procedures: [chainProcedure(plan)],
-    started,
-    effects,
-    kills: fleet.kills,
-    allEnded: true,
-  })
-  const compared = await compareWithPlan(client, plan, started)
-  return {
-    ...report,
-    ...compared,
-    kills: fleet.kills.length,
-    stops: fleet.stops,
-    surprises: fleet.surprises,
-    attempts: effects.length,
-  }
-}
-
-/** Entry of an attempt that was given up after so many crashes of its workers: the engine's promise, not a fault. */
-function isGivenUp({ error, crashes = 0 }: Entry): boolean {
-  return error?.code === 'worker_lost' && crashes > MOST_CRASHES
-}
-
-/** Holds each run's history and context against the plan. */
-async function compareWithPlan(client: Redis, plan: LoadPlan, started: readonly string[]) {
-  const [shard] = await dumpNamespace(client, PREFIX)
-  const inexact: string[] = []
-  let workerLost = 0
-  for (const runId of started) {
-    const { entries } = readHistory(runId, shard?.histories.get(runId) ?? [])
-    if (entries.some(isGivenUp)) {
-      workerLost++
-      continue
-    }
-    const context: unknown = JSON.parse(shard?.runs.get(runId)?.ctx ?? 'null')
-    const difference = differenceFromPlan(plan, runId, entries, context)
-    if (difference) inexact.push(`${runId}: ${difference}`)
-  }
-  return { inexact, workerLost }
-}
-
-function differenceFromPlan(plan: LoadPlan, runId: string, entries: readonly Entry[], context: unknown) {
-  const moves = entries.map(moveOf).filter((move) => move !== undefined)
-  const planned = plannedMoves(plan, runId)
-  for (let i = 0; i < Math.max(moves.length, planned.length); i++)
-    if (moves[i] !== planned[i])
-      return `move ${i} is "${moves[i]}", planned "${planned[i]}"; it ends ${JSON.stringify(entries.slice(-3))}`
-  return isDeepStrictEqual(context, plannedContext(plan, runId)) ? undefined : `context ${JSON.stringify(context)}`
 }

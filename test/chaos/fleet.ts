@@ -13,7 +13,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import type { Kill } from './checker/effect-check.js'
-import { CHAOS_ENV, type LoadPlan } from './load.js'
+import { CHAOS_ENV, type LoadPlan } from './load/plan.js'
 
 const DRAIN_MS = 10_000
 const STOP_MS = DRAIN_MS + 10_000

@@ -69,7 +69,7 @@ describe('pause and resume', () => {
     expect((await here('state', 'p1')).stdout).toMatch(/^waits for +approve → ship$/m)
     expect((await here('send', 'p1', 'approve')).code).toBe(0)
     const held = await here('state', 'p1')
-    expect(held.stdout).toMatch(/^held +the state that its last event leads to$/m)
+    expect(held.stdout).toMatch(/^held +the entry of ship$/m)
     expect(held.stdout).not.toContain('waits for')
     const refused = await here('send', 'p1', 'approve')
     expect(refused.code).toBe(1)

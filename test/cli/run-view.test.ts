@@ -38,9 +38,9 @@ test.each<[NonNullable<RunState['paused']>, string, string, string]>([
   [{ status: 'scheduled', held: 'start' }, 'paused (while scheduled)', 'its start, whose time has come', ''],
   [{ status: 'rolling_back', held: 'compensation' }, 'paused (while rolling_back)', 'the next compensation', ''],
   [
-    { status: 'waiting', held: 'entry', stateLeftMs: 61_000, runLeftMs: 1_500 },
+    { status: 'waiting', held: 'entry', target: 'ship', stateLeftMs: 61_000, runLeftMs: 1_500 },
     'paused (while waiting)',
-    'the state that its last event leads to',
+    'the entry of ship',
     '1 min 1 s for the state, 1.50 s for the run',
   ],
 ])('a paused run tells what it holds and how to go on: %j', (paused, ...told) => {

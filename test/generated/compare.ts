@@ -4,12 +4,15 @@ import type { HistoryEntry } from '../../src/engine/history.js'
 import { canonicalJson } from '../../src/kernel/json.js'
 import { runState } from '../../src/runs/run-state.js'
 import { pathOf } from '../support/conformance-history.js'
+import { DeadlineWalk } from './laws/deadline-walk.js'
+import { runBefore } from './laws/walk.js'
 import { comparable, type Played } from './play.js'
 import type { RealPlay } from './play-on-redis.js'
 
 /** Where the two differ, in sentences; none when they agree. */
 export function differences(virtual: Played, real: RealPlay): string[] {
   const { history, record } = virtual.fleet.run
+  const strayed = real.strayed === undefined ? [] : [real.strayed]
   const pairs: [what: string, virtual: unknown, real: unknown][] = [
     ['path', pathOf(history), pathOf(real.history)],
     ['context', record.context, real.state.context],
@@ -19,10 +22,20 @@ export function differences(virtual: Played, real: RealPlay): string[] {
     ['history', courseOf(history), courseOf(real.history)],
     ['late results', lateResultsOf(history), lateResultsOf(real.history)],
   ]
-  return pairs.flatMap(([what, ours, theirs]) => {
+  const different = pairs.flatMap(([what, ours, theirs]) => {
     const [a, b] = [plain(ours), plain(theirs)]
     return isDeepStrictEqual(a, b) ? [] : [`${what}: ${firstDifference(a, b)}`]
   })
+  return [...strayed, ...different]
+}
+
+/** Timers that came early by Redis's own clock, or that nothing had armed, in sentences. */
+export function earlyTimers(virtual: Played, { history }: RealPlay): string[] {
+  const faults: string[] = []
+  const complain = (fault: string) => faults.push(fault)
+  const walk = new DeadlineWalk(virtual.fleet.run.procedure, virtual.played.start, complain, { exact: false })
+  for (const [i, entry] of history.entries()) walk.entry(entry, runBefore(history, i))
+  return faults
 }
 
 /** As JSON has it: without what is undefined. */

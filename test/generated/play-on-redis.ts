@@ -5,7 +5,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ActionInfo, ActionModules } from '../../src/actions/action.js'
 import type { HistoryEntry } from '../../src/engine/history.js'
-import { isEnded } from '../../src/engine/status.js'
 import { ProcessionError } from '../../src/kernel/errors.js'
 import type { JsonObject } from '../../src/kernel/json.js'
 import { longTimeout } from '../../src/kernel/long-timeout.js'
@@ -21,6 +20,7 @@ import {
   type Request,
   type Stand,
   TAKES_REASON,
+  writesOf,
 } from './play.js'
 
 /** What came of a case on Redis. */
@@ -29,13 +29,14 @@ export interface RealPlay {
   readonly calls: readonly SeenCall[]
   readonly history: readonly HistoryEntry[]
   readonly state: ComparableState
+  /** How it strayed from where the run stood in virtual time; it was not played any further then. */
+  readonly strayed?: string
 }
 
-/** Longest that a run may take to come to where it stood in virtual time, beyond the time that this took there. */
-const STUCK_MS = 15_000
+/** Longest that a run may be without a sign of life when it is to come to where it stood in virtual time. */
+const STUCK_MS = 12_000
 
-/** The run did not come to stand where it did in virtual time. */
-export class Strayed extends Error {}
+class Strayed extends Error {}
 
 /** Runs as they go on, in this process: what was written to each, and what its functions were called with. */
 export class RealFleet {
@@ -59,7 +60,6 @@ export class RealFleet {
 
   async #call(context: JsonObject, script: string, info: ActionInfo): Promise<unknown> {
     const { state, event, attempt, revision, idempotencyKey, compensates, signal } = info
-    const run = this.#runs.get(info.runId)!
     const seen = {
       script,
       state,
@@ -70,36 +70,54 @@ export class RealFleet {
       ...(compensates && { compensates }),
       context,
     }
-    const call = run.called(seen)
+    const call = this.#runs.get(info.runId)!.called(seen)
     if (call.lastsMs !== 0) await pass(call.lastsMs, call.listens ? signal : undefined)
     return perform(call)
   }
 
   /** Plays a case whose procedure is registered; `virtual` is its playing in virtual time, under the same run id. */
   async play(virtual: Played): Promise<RealPlay> {
-    const { document, context, start, functions } = virtual.played
+    const { context, start, functions } = virtual.played
     const { id, procedure, version } = virtual.fleet.run.record
     const watched = new WatchedRun(functions)
     this.#runs.set(id, watched)
     const run = await this.#store.startProcedure(procedure, version, context, { runId: id, ...start })
     const answers: Answer[] = []
-    for (const { looked, afterMs, acted, request } of virtual.steps) {
-      await watched.comesTo(looked, `step ${answers.length + 1}, ${request.do}`)
+    const strayed = await follow(virtual, watched, run, answers)
+    if (strayed !== undefined) await run.cancel('strayed').catch(() => {})
+    const { items } = await run.history({ limit: 1_000 })
+    const state = comparable(await run.state())
+    return { answers, calls: watched.book.seen, history: items, state, ...(strayed !== undefined && { strayed }) }
+  }
+}
+
+/** Does what the caller did. Resolves with how the run strayed, if it did. */
+async function follow(
+  virtual: Played,
+  watched: WatchedRun,
+  run: RunHandle,
+  answers: Answer[],
+): Promise<string | undefined> {
+  try {
+    for (const [i, { looked, afterMs, acted, request }] of virtual.steps.entries()) {
+      await watched.comesTo({ ...looked, late: 0 }, `before step ${i + 1}, ${request.do}`)
       if (afterMs > 0) await delay(afterMs)
-      await watched.comesTo(acted, `step ${answers.length + 1}, ${request.do}, after ${afterMs} ms`)
+      await watched.comesTo({ ...acted, late: 0 }, `at step ${i + 1}, ${request.do}, ${afterMs} ms later`)
       answers.push(await ask(run, request))
     }
-    const { record, history } = virtual.fleet.run
-    const late = history.filter(({ type }) => type === 'discarded').length
-    await watched.comesTo({ writes: record.seq - late, calls: virtual.book.seen.length }, 'its end', late)
-    void document
-    return {
-      answers,
-      calls: watched.book.seen,
-      history: (await run.history({ limit: 1_000 })).items,
-      state: comparable(await run.state()),
-    }
+    const writes = writesOf(virtual.fleet.run)
+    const late = virtual.fleet.run.record.seq - writes
+    await watched.comesTo({ writes, calls: virtual.book.seen.length, late }, 'at its end')
+    return undefined
+  } catch (error) {
+    if (error instanceof Strayed) return error.message
+    throw error
   }
+}
+
+/** Where a run stands, with how many late results were noted. */
+interface FullStand extends Stand {
+  readonly late: number
 }
 
 class WatchedRun {
@@ -125,25 +143,25 @@ class WatchedRun {
   }
 
   /** Resolves when the run stands there. Rejects when it has gone further, or does not come so far. */
-  async comesTo({ writes, calls }: Stand, what: string, late = 0): Promise<void> {
-    const end = Date.now() + STUCK_MS
+  async comesTo(there: FullStand, when: string): Promise<void> {
     for (;;) {
       const here = { writes: this.#written.size, calls: this.book.seen.length, late: this.#late.size }
-      const told = `${what}: it stands at ${JSON.stringify(here)}, and stood at ${JSON.stringify({ writes, calls, late })}`
-      if (here.writes > writes || here.calls > calls) throw new Strayed(`it went past ${told}`)
-      if (here.writes === writes && here.calls === calls && here.late >= late) return
-      if (Date.now() > end) throw new Strayed(`it did not come to ${told}`)
-      await this.#woken(end)
+      const told = `${when} it stands at ${JSON.stringify(here)}; in virtual time at ${JSON.stringify(there)}`
+      if (here.writes > there.writes || here.calls > there.calls) throw new Strayed(told)
+      if (here.writes === there.writes && here.calls === there.calls && here.late >= there.late) return
+      if (!(await this.#moves())) throw new Strayed(`${told}, and it comes no further`)
     }
   }
 
-  async #woken(end: number): Promise<void> {
+  /** Whether anything happens to the run within a while. */
+  async #moves(): Promise<boolean> {
     let cancel = () => {}
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve
-      cancel = longTimeout(resolve, Math.max(1, end - Date.now()))
+    const moved = await new Promise<boolean>((resolve) => {
+      this.#wake = () => resolve(true)
+      cancel = longTimeout(() => resolve(false), STUCK_MS)
     })
     cancel()
+    return moved
   }
 }
 
@@ -159,22 +177,17 @@ async function ask(run: RunHandle, request: Request): Promise<Answer> {
   }
 }
 
-/** Lets time pass; with a signal, it ends with it and throws. Without a time only the signal ends it. */
+/** Lets time pass; a signal ends it early, by what a function throws that is told to stop. Without a time only that ends it. */
 function pass(ms: number | null, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise<void>((resolve) => {
     const cancel = ms === null ? () => {} : longTimeout(resolve, ms)
     const stop = () => {
       cancel()
-      try {
-        stopped()
-      } catch (error) {
-        reject(error as Error)
-      }
+      resolve()
     }
     if (signal?.aborted) stop()
     else signal?.addEventListener('abort', stop, { once: true })
+  }).then(() => {
+    if (signal?.aborted) stopped()
   })
 }
-
-/** Whether a run is over. */
-export const isOver = (state: ComparableState): boolean => isEnded(state.status)

@@ -79,9 +79,17 @@ const LATE_MS_PER_WRITE = 8
 const MOST_MOMENTS = 3_000
 const NOTHING_TO_SPARE = Number.NEGATIVE_INFINITY
 
-/** Plays a case to its end; its document is taken for valid. `runId` names the run; `onWrite` sees it after every write. */
-export function play(one: GeneratedCase, runId = 'r', onWrite: (run: MemoryRun) => void = () => {}): Played {
-  return new CasePlay(one, runId, onWrite).play()
+export interface PlayOptions {
+  readonly runId?: string
+  /** Sees the run after every write. */
+  readonly onWrite?: (run: MemoryRun) => void
+  /** How many times as late as usual anything may come, for the slack. */
+  readonly lateness?: number
+}
+
+/** Plays a case to its end; its document is taken for valid. */
+export function play(one: GeneratedCase, options: PlayOptions = {}): Played {
+  return new CasePlay(one, options).play()
 }
 
 class CasePlay {
@@ -91,12 +99,14 @@ class CasePlay {
   readonly #steps: DoneStep[] = []
   readonly #answers = new Map<string, EventAnswer>()
   readonly #startedAt: number
+  readonly #lateness: number
   /** When the caller is about to act. */
   #callers: readonly Due[] = []
   #slackMs = Infinity
   #moments = 0
 
-  constructor(one: GeneratedCase, runId: string, onWrite: (run: MemoryRun) => void) {
+  constructor(one: GeneratedCase, { runId = 'r', onWrite = () => {}, lateness = 1 }: PlayOptions) {
+    this.#lateness = lateness
     const { document, start, context, weather } = one
     this.#case = one
     this.#book = new CallBook(one.functions)
@@ -138,7 +148,7 @@ class CasePlay {
   #mindOthers(at: number, others: readonly Due[]): void {
     const { seq } = this.#run.record
     for (const other of others) {
-      const needed = LATE_MS + LATE_MS_PER_WRITE * (seq - other.writes)
+      const needed = this.#lateness * (LATE_MS + LATE_MS_PER_WRITE * (seq - other.writes))
       this.#slackMs = Math.min(this.#slackMs, other.at === at ? NOTHING_TO_SPARE : other.at - at - needed)
     }
   }

@@ -9,7 +9,7 @@ import { CourseWalk } from './course-walk.js'
 import { DeadlineWalk } from './deadline-walk.js'
 import { checkEnd } from './end-law.js'
 import { UndoWalk } from './undo-walk.js'
-import { type Complain, show, type Walk } from './walk.js'
+import { type Complain, runBefore, show, type Walk } from './walk.js'
 
 export interface Judged {
   readonly played: Played
@@ -18,14 +18,15 @@ export interface Judged {
 }
 
 /** Plays a case in virtual time and looks at every write and at its end. */
-export function judge(one: GeneratedCase, runId?: string): Judged {
+export function judge(one: GeneratedCase): Judged {
   const faults: string[] = []
   const complain: Complain = (fault) => faults.push(fault)
   let witness: Witness | undefined
-  const played = play(one, runId, (run) => {
+  const onWrite = (run: MemoryRun) => {
     witness ??= new Witness(run, one, complain)
     witness.look(run)
-  })
+  }
+  const played = play(one, { onWrite })
   checkAttempts(played, complain)
   checkEnd(played, complain)
   return { played, faults }
@@ -50,8 +51,7 @@ class Witness {
   look({ record, history }: MemoryRun): void {
     for (; this.#followed < history.length; this.#followed++) {
       const entry = history[this.#followed]!
-      // What the first entry begins with is replay's own.
-      this.#replayed ??= { ...replay([entry]), state: '', revision: 0 }
+      this.#replayed ??= runBefore(history, 0)
       for (const walk of this.#walks) walk.entry(entry, this.#replayed)
       this.#replayed = this.#followed === 0 ? replay([entry]) : applyEntry(this.#replayed, entry)
     }

@@ -1,6 +1,6 @@
 /** Laws that look over a run's shoulder: they follow its history entry by entry, and look at its record after every write. */
 import type { HistoryEntry } from '../../../src/engine/history.js'
-import type { ReplayedRun } from '../../../src/engine/replay.js'
+import { type ReplayedRun, replay } from '../../../src/engine/replay.js'
 import type { RunRecord } from '../../../src/engine/run.js'
 import type { CompiledProcedure, CompiledState } from '../../../src/procedure/compile.js'
 
@@ -14,6 +14,11 @@ export interface Walk {
 
 /** Takes a sentence about a law that does not hold. */
 export type Complain = (fault: string) => void
+
+/** The run as the entries before that one tell it; before the first there is none yet, in no state. */
+export function runBefore(history: readonly HistoryEntry[], at: number): ReplayedRun {
+  return at === 0 ? { ...replay(history.slice(0, 1)), state: '', revision: 0 } : replay(history.slice(0, at))
+}
 
 /** The state called `name`; a run stands in no other. */
 export function stateNamed(procedure: CompiledProcedure, name: string): CompiledState {

@@ -1,0 +1,70 @@
+/** What callers do to the runs of the load, and when: drawn by the seed, spread over the time that the load takes. */
+import { chance, happens, kindOf, type LoadPlan } from './plan.js'
+import { gateEvent, gateField } from './procedures.js'
+
+export const CONTROLS = ['pause', 'resume', 'cancel', 'reset', 'retry', 'rollback'] as const
+export type Control = (typeof CONTROLS)[number]
+
+export type Deed =
+  | { readonly kind: 'control'; readonly control: Control }
+  /** `id`: an event that is to arrive, sent again until it is answered. */
+  | { readonly kind: 'event'; readonly event: string; readonly id?: string; readonly payload?: object }
+  | { readonly kind: 'update'; readonly patch: object }
+
+export interface PlannedDeed {
+  readonly runId: string
+  /** Milliseconds after the load began. */
+  readonly atMs: number
+  readonly deed: Deed
+}
+
+/** Of 100 runs, so many are paused once, each for up to so long. */
+const PAUSED_PERCENT = 25
+const LONGEST_PAUSE_MS = 500
+/** Of 100 gated runs, so many are sent an event that no state takes. */
+const UNWANTED_PERCENT = 25
+/** How often an event of a gated run is sent, with the same id. */
+const SENDINGS = 2
+const WILD_DEEDS = 6
+
+/** Everything that callers do to a run, in no order. `spreadMs`: how long the load takes. */
+export function plannedDeeds(plan: LoadPlan, runId: string, spreadMs: number): PlannedDeed[] {
+  const at = (what: string) => chance(plan, `when ${what} ${runId}`) * spreadMs
+  const deeds: PlannedDeed[] = []
+  if (happens(plan, `paused ${runId}`, PAUSED_PERCENT)) {
+    const atMs = at('paused')
+    const forMs = chance(plan, `pause ${runId}`) * LONGEST_PAUSE_MS
+    deeds.push({ runId, atMs, deed: { kind: 'control', control: 'pause' } })
+    deeds.push({ runId, atMs: atMs + forMs, deed: { kind: 'control', control: 'resume' } })
+  }
+  const kind = kindOf(plan, runId)
+  if (kind === 'gated') {
+    for (const deed of gateDeeds(plan, runId))
+      for (let n = 1; n <= SENDINGS; n++) deeds.push({ runId, atMs: at(`${deed.id} ${n}`), deed })
+  }
+  if (kind === 'wild')
+    for (let n = 1; n <= WILD_DEEDS; n++) deeds.push({ runId, atMs: at(`wild ${n}`), deed: wildDeed(plan, runId, n) })
+  return deeds
+}
+
+function gateDeeds(plan: LoadPlan, runId: string): (Deed & { kind: 'event' })[] {
+  const deeds = Array.from({ length: plan.states - 1 }, (_, i) => i + 1).map((gate) => ({
+    kind: 'event' as const,
+    event: gateEvent(gate),
+    id: `${runId}-${gateEvent(gate)}`,
+    payload: { [gateField(gate)]: gate },
+  }))
+  if (!happens(plan, `unwanted ${runId}`, UNWANTED_PERCENT)) return deeds
+  return [...deeds, { kind: 'event', event: 'unwanted', id: `${runId}-unwanted`, payload: {} }]
+}
+
+function wildDeed(plan: LoadPlan, runId: string, n: number): Deed {
+  const events: Deed[] = [
+    { kind: 'event', event: 'skip' },
+    { kind: 'event', event: 'skip', id: `${runId}-skip-${n}` },
+    { kind: 'update', patch: { open: true } },
+    { kind: 'update', patch: { [`note_${n}`]: n } },
+  ]
+  const deeds = [...CONTROLS.map((control): Deed => ({ kind: 'control', control })), ...events]
+  return deeds[Math.floor(chance(plan, `wild deed ${n} ${runId}`) * deeds.length)]!
+}

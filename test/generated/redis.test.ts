@@ -1,0 +1,114 @@
+/**
+ * Some hundreds of the generated cases once more on real Redis with real workers, side by side: the same path, context, calls,
+ * answers and history as in virtual time. Which ones: `settings.ts`. A case whose order hangs on less than about a tenth of a
+ * second is not among them.
+ *
+ * When they differ while the machine was held up, the time to spare may have been too short: then the case is played once
+ * more, slower and with fewer beside it. A difference on an undisturbed machine, or in the last round, is a failure.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { turnstile } from '../conformance/turnstile.js'
+import { NOTHING_LEFT, openTestNamespace } from '../support/fleet-in-process.js'
+import { waitUntil } from '../support/processes.js'
+import { slowed } from './case-time.js'
+import { type ChosenCase, chooseCases, EXAMPLES } from './choice.js'
+import { differences, earlyTimers, linesOf } from './compare.js'
+import { CALM_TRAITS } from './distribution.js'
+import { HoldUps } from './hold-ups.js'
+import { play } from './play.js'
+import { RealFleet } from './play-on-redis.js'
+import { SETTINGS } from './settings.js'
+
+/** How many cases at a time, and how many times as slow. */
+const ROUNDS = [
+  { atOnce: 100, slower: 1 },
+  { atOnce: 20, slower: 3 },
+  { atOnce: 5, slower: 6 },
+] as const
+/** Between one start and the next, ms: all of them in one moment would hold up each other. */
+const PACE_MS = 5
+/** A machine that was held up for longer than this while a case was played proves nothing about it. */
+const UNDISTURBED_MS = 40
+
+const ns = await openTestNamespace('generated')
+const fleet = new RealFleet(ns.store)
+const holdUps = new HoldUps(ns.client)
+const { seeds, casesPerSeed, onRedis } = SETTINGS
+const { chosen, distribution } = chooseCases(seeds, casesPerSeed, onRedis)
+
+interface Verdict {
+  readonly which: ChosenCase
+  /** Everything about the difference, in words; undefined when there is none. */
+  readonly fault?: string
+  readonly heldUpMs: number
+}
+
+/** Plays a case both ways and compares. */
+async function verdictOn(which: ChosenCase, round: number): Promise<Verdict> {
+  const { slower } = ROUNDS[round]!
+  const { seed, number } = which
+  const one = slower === 1 ? which.one : slowed(which.one, slower)
+  const named = { ...one, document: { ...one.document, name: `generated ${seed}-${number}-${round}` } }
+  const virtual = play(named, { runId: `g${seed}-${number}-${round}` })
+  await ns.store.register(named.document)
+  const start = performance.now()
+  const real = await fleet.play(virtual)
+  const faults = [...differences(virtual, real), ...earlyTimers(virtual, real)]
+  const heldUpMs = holdUps.since(start)
+  if (faults.length === 0) return { which, heldUpMs }
+  const histories = `virtual:\n${linesOf(virtual.fleet.run.history)}\nRedis:\n${linesOf(real.history)}`
+  const head = `seed ${seed}, case ${number}, round ${round + 1}, held up for ${Math.round(heldUpMs)} ms`
+  return { which, heldUpMs, fault: `${head}:\n${faults.join('\n')}\n${histories}\n${JSON.stringify(named)}` }
+}
+
+async function playRound(cases: readonly ChosenCase[], round: number): Promise<Verdict[]> {
+  const enter = turnstile(ROUNDS[round]!.atOnce)
+  const verdicts: Promise<Verdict>[] = []
+  for (const which of cases) {
+    verdicts.push(enter(() => verdictOn(which, round)))
+    await delay(PACE_MS)
+  }
+  return Promise.all(verdicts)
+}
+
+beforeAll(async () => {
+  const stop = new AbortController()
+  const watching = Promise.all([fleet.watch(stop.signal), holdUps.watch()])
+  for (const name of ['one', 'two']) await ns.startWorker(fleet.actions(), { concurrency: 500, name })
+  return async () => {
+    stop.abort()
+    holdUps.end()
+    await watching
+  }
+})
+
+describe('generated procedures on Redis', () => {
+  test('are of every kind', () => {
+    expect(chosen.length).toBeGreaterThanOrEqual(Math.min(onRedis, (seeds.length * casesPerSeed) / 3))
+    if (SETTINGS.table) console.log(distribution.table())
+    if (seeds.length * casesPerSeed < 5_000) return
+    const rare = CALM_TRAITS.filter((name) => distribution.count(name) < EXAMPLES)
+    expect(rare, distribution.table()).toStrictEqual([])
+  })
+
+  test('take the same path to the same end, by the same history, as in virtual time', async () => {
+    let left = chosen
+    for (let round = 0; round < ROUNDS.length && left.length > 0; round++) {
+      const differing = (await playRound(left, round)).filter(({ fault }) => fault !== undefined)
+      const last = round === ROUNDS.length - 1
+      const failed = differing.filter(({ heldUpMs }) => last || heldUpMs <= UNDISTURBED_MS)
+      if (failed.length > 0)
+        throw new Error(
+          `${failed.length} of ${left.length} cases differ:\n\n${failed.map(({ fault }) => fault).join('\n\n')}`,
+        )
+      left = differing.map(({ which }) => which)
+      if (left.length > 0) console.warn(`${left.length} cases were held up, and are played again, slower`)
+    }
+  }, 180_000)
+
+  test('leave nothing in queues and timers', async () => {
+    await waitUntil('the last jobs to leave', async () => (await ns.leftovers()).active === 0)
+    expect(await ns.leftovers()).toStrictEqual(NOTHING_LEFT)
+  })
+})
