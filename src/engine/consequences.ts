@@ -50,8 +50,11 @@ export function emitError(
   const event: EventRecord = { name: 'error' }
   const failed: RunRecord = { ...run, error }
   const told = { ...facts, error }
-  if (run.drive === 'manual') return stay(failed, { ...told, source, from: run.state }, { event, kept: true }, before)
-  const choice = chooseTransition(stateOf(procedure, run.state), { context: run.context, event, error })
+  const state = stateOf(procedure, run.state)
+  // In a terminal state there is nothing that a caller could apply it to.
+  if (run.drive === 'manual' && !state.terminal)
+    return stay(failed, { ...told, source, from: run.state }, { event, kept: true }, before)
+  const choice = chooseTransition(state, { context: run.context, event, error })
   if (choice.taken) return take(procedure, failed, { choice, event, source, facts: told, before })
   return failRun(procedure, run, { error, source, before, facts: { ...facts, ...blockedBy(choice) } })
 }

@@ -1,5 +1,6 @@
 import type { HistoryEntry } from './history.js'
 import { withoutMail } from './mailbox.js'
+import { withoutStoppingError } from './rollback.js'
 import type { PendingEvent, Rollback, RunRecord } from './run.js'
 import { isEnded } from './status.js'
 
@@ -104,7 +105,8 @@ function eventInto(run: ReplayedRun, entry: HistoryEntry): ReplayedRun['event'] 
 function withError(run: ReplayedRun, entry: HistoryEntry): ReplayedRun {
   if (entry.error) return { ...run, error: entry.error }
   const anew = entry.type === 'reset' || (entry.type === 'retried' && entry.revision !== undefined)
-  return anew ? without(run, 'error') : run
+  if (anew) return without(run, 'error')
+  return entry.type === 'retried' ? withoutStoppingError(run) : run
 }
 
 function withUndo(run: ReplayedRun, entry: HistoryEntry): ReplayedRun {

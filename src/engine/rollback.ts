@@ -8,6 +8,7 @@
  *
  * Every arrow is a commit, so a rollback goes on where a crash left it. Pure.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { CompiledProcedure } from '../procedure/compile.js'
 import type { ActionSucceeded, CommitDecision } from './decision.js'
 import { amend, andThen, DISARMED, settle, sleepOf, stateOf } from './enter.js'
@@ -165,6 +166,14 @@ export function resumeRollback(procedure: CompiledProcedure, run: RunRecord): Co
     from: run.state,
     ...remainingOf(run),
   }
-  const revived = settle(run, { status: 'rolling_back', rollback }, [entry])
+  const revived = settle(withoutStoppingError(run), { status: 'rolling_back', rollback }, [entry])
   return andThen(revived, (next) => nextCompensation(procedure, next))
+}
+
+/** A run whose only error was that its rollback stopped has none when that goes on. */
+export function withoutStoppingError<Run extends Pick<RunRecord, 'error' | 'rollback'>>(run: Run): Run {
+  const [own, stopping] = [run.error, run.rollback?.error]
+  if (run.rollback?.cause !== 'request' || !own || !stopping || !isDeepStrictEqual(own, stopping)) return run
+  const { error: _error, ...rest } = run
+  return rest as Run
 }

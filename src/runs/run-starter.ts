@@ -96,7 +96,8 @@ export class RunStarter {
    */
   async fork(runId: string, seq: number | undefined, options: unknown): Promise<string> {
     const { origin, procedure, version } = await this.#originOf(runId, seq)
-    const request = checkFork(options, origin.context, { runId, seq: origin.seq })
+    const { context, drive } = origin
+    const request = checkFork(options, { runId, seq: origin.seq, context, drive })
     const { state, event } = origin
     const input: StartInput = { ...startInput(request), fork: { runId, seq: origin.seq, state, event } }
     const prepared = await this.#prepare(procedure, version, version, request, input)
@@ -117,7 +118,8 @@ export class RunStarter {
         `the history of run ${runId} has no entry with seq ${seq}; it has 1 to ${last}`,
       )
     const { state, context, event, procedure, version } = replay(items.filter((entry) => entry.seq <= (seq ?? last)))
-    return { origin: { state, context, event, seq: seq ?? last }, procedure, version }
+    const drive = items[0]!.drive ?? 'auto'
+    return { origin: { state, context, event, drive, seq: seq ?? last }, procedure, version }
   }
 
   /** Why a run is not there as asked for; undefined when it is. */

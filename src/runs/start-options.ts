@@ -24,7 +24,7 @@ const schema = z.strictObject({
   priority: z.int().min(1).max(LIMITS.priority).optional(),
   tags: z.array(tag).max(LIMITS.tags).optional(),
 })
-const { delayMs: _delayMs, drive: _drive, ...forkShape } = schema.shape
+const { delayMs: _delayMs, ...forkShape } = schema.shape
 const forkSchema = z.strictObject(forkShape)
 
 /** How to start a run. All of it is optional. */
@@ -45,8 +45,8 @@ export interface StartOptions {
   readonly tags?: readonly string[]
 }
 
-/** How to start a run from another's history. All of it is optional. */
-export type ForkOptions = Omit<StartOptions, 'delayMs' | 'drive'>
+/** How to start a run from another's history. All of it is optional; `drive` is the other run's. */
+export type ForkOptions = Omit<StartOptions, 'delayMs'>
 
 /** What a start of a typed procedure takes: its context may be left out when nothing of it is required. */
 export type StartArguments<P extends ProcedureDocument> =
@@ -91,8 +91,11 @@ export function checkStart(procedure: unknown, version: unknown, context: unknow
 }
 
 /** Checks what a fork was called with; `origin` is where it begins. Throws `invalid_argument`. */
-export function checkFork(options: unknown, context: JsonObject, origin: { runId: string; seq: number }): StartRequest {
-  return requestOf(checkOptions('fork', forkSchema, options), context, { fork: origin })
+export function checkFork(
+  options: unknown,
+  { context, drive, ...origin }: { runId: string; seq: number; context: JsonObject; drive: 'auto' | 'manual' },
+): StartRequest {
+  return requestOf({ drive, ...checkOptions('fork', forkSchema, options) }, context, { fork: origin })
 }
 
 function requestOf(options: z.infer<typeof schema>, context: JsonObject, subject: object): StartRequest {
@@ -102,10 +105,10 @@ function requestOf(options: z.infer<typeof schema>, context: JsonObject, subject
   const named = runId ?? (idempotencyKey === undefined ? undefined : runIdOfKey(idempotencyKey))
   const how = {
     ...(timeoutMs !== undefined && { timeoutMs }),
-    ...(delayMs !== undefined && { delayMs }),
+    ...(delayMs && { delayMs }),
     ...(priority !== undefined && { priority }),
   }
-  const different = [...new Set(tags)]
+  const different = [...new Set(tags)].sort()
   const told = { ...subject, drive, timeoutMs: timeoutMs ?? null, ...how, ...(different.length > 0 && { different }) }
   const fingerprint = digestOf(told).slice(0, 16)
   const id = named === undefined ? newRunId(Date.now()) : runId === undefined ? named : checkRunId(named)

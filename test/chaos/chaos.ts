@@ -23,7 +23,7 @@ export interface ChaosSettings {
   readonly seed: number
   /** Runs to start. */
   readonly procedures: number
-  /** States of each run, every one with an action. */
+  /** Steps of each run: states with an action. */
   readonly states: number
   /** Worker processes, and parallel actions of each. */
   readonly workers: number

@@ -4,7 +4,7 @@ import { type ChaosResult, runChaos } from './chaos.js'
 /** CHAOS_SEED repeats the kills and failures of an earlier test; the moments at which they strike are never the same. */
 const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000)
 
-describe(`500 runs of 5 states on two workers, one killed about every second (seed ${seed})`, () => {
+describe(`500 runs of 5 steps on two workers, one killed about every second (seed ${seed})`, () => {
   let result: ChaosResult
 
   beforeAll(async () => {
@@ -42,9 +42,24 @@ describe(`500 runs of 5 states on two workers, one killed about every second (se
     })
   })
 
-  test('every history and context is exactly the planned one', () => {
+  test('every history, context and end is exactly the planned one', () => {
     expect(result.inexact).toStrictEqual([])
     expect(result.workerLost).toBe(0)
+  })
+
+  test('every event that was sent again was answered as before', () => {
+    expect(result.misanswered).toStrictEqual([])
+  })
+
+  test.each([
+    ...['rollback_started', 'compensating', 'compensated', 'rolled_back', 'failed', 'retried', 'attempt_failed'],
+    ...['paused', 'resumed', 'held attempt', 'held entry', 'scheduled', 'buffered', 'mailbox'],
+  ])('the load went through "%s"', (type) => {
+    expect(result.entries[type] ?? 0).toBeGreaterThan(0)
+  })
+
+  test('kills struck compensations in the middle, which ran again', () => {
+    expect(result.compensationsRerun).toBeGreaterThan(0)
   })
 
   test('no worker ended by itself, and all drained when told to', () => {

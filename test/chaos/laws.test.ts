@@ -179,7 +179,6 @@ export class World {
   }
 
   #call(input: EngineInput, withId: boolean): void {
-    if (input.kind === 'rollback' && this.run.record.pause?.held?.kind === 'entry') return
     if (input.kind === 'reset') return void this.run.decide({ ...input, ...this.#beginning })
     const eventId = `e${this.run.record.seq}`
     const decision = this.run.decide(input.kind === 'event' && withId ? { ...input, eventId } : input)
@@ -195,7 +194,7 @@ export class World {
     const fields: Record<string, unknown> = {
       ...{ v: '1', proc: r.procedure, ver: r.version, state: r.state, status: r.status, ctx: r.context },
       ...{ rev: r.revision, seq: r.seq, err: r.error, blk: r.blocked, kept: r.pending, job: r.jobSeq },
-      ...(r.revision > 0 && !isUsualEvent(r.event) && { ev: r.event }),
+      ...(!isUsualEvent(r.event) && { ev: r.event }),
       ...(r.drive === 'manual' && { drive: 'manual' }),
       ...{ tmo: r.timeoutMs, zt: r.timers.sleepAt, st: r.timers.stateAt, rt: r.timers.runAt },
       ...{ sl: r.timers.stateLeftMs, rl: r.timers.runLeftMs, att: r.attempts, fx: r.mayHaveActed && '1' },

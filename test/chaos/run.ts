@@ -18,6 +18,9 @@ type ChaosDocument = ReportDocument &
     readonly seed: number
     readonly problems: ChaosResult['problems']
     readonly inexact: ChaosResult['inexact']
+    readonly misanswered: ChaosResult['misanswered']
+    /** Entries of all histories, by type: what the load went through. */
+    readonly entries: ChaosResult['entries']
     readonly surprises: ChaosResult['surprises']
   }
 
@@ -38,7 +41,7 @@ function parseOptions(): Options {
   return new Command('chaos')
     .description('Runs procedures on worker processes that are killed, and has an independent checker look for damage.')
     .option('--procedures <n>', 'runs to start', whole(1), 500)
-    .option('--states <n>', 'states of each run, every one with an action', whole(1), 5)
+    .option('--states <n>', 'steps of each run: states with an action', whole(1), 5)
     .option('--workers <n>', 'worker processes', whole(1), 2)
     .option('--concurrency <n>', 'parallel actions of each process', whole(1), 10)
     .option('--kills <n>', 'SIGKILLs of workers', whole(0), 10)
@@ -60,9 +63,11 @@ function parseOptions(): Options {
 }
 
 function figuresOf(result: ChaosResult, settings: ChaosSettings): Figure[] {
+  const written = Object.values(result.entries).reduce((sum, number) => sum + number, 0)
   const none = (name: string, value: number, unit: string) => figure({ name, value, unit, must: 0, aim: 0 })
   const seconds = result.loadMs / 1_000
-  const transitions = settings.procedures * settings.states
+  const { entries } = result
+  const count = (name: string, type: string) => figure({ name, value: entries[type] ?? 0, unit: 'entries' })
   return [
     none('lost', result.lost, 'runs'),
     none('doubled', result.doubled, 'runs'),
@@ -70,6 +75,7 @@ function figuresOf(result: ChaosResult, settings: ChaosSettings): Figure[] {
     none('stuck', result.stuck, 'runs'),
     none('orphan_keys', result.orphanKeys, 'keys'),
     none('inexact_histories', result.inexact.length, 'runs'),
+    none('misanswered_events', result.misanswered.length, 'events'),
     figure({ name: 'worker_lost', value: result.workerLost, unit: 'runs' }),
     none('worker_surprises', result.surprises.length, 'processes'),
     figure({ name: 'kills', value: result.kills, unit: 'kills', must: settings.kills, better: 'higher' }),
@@ -83,9 +89,16 @@ function figuresOf(result: ChaosResult, settings: ChaosSettings): Figure[] {
       better: 'higher',
     }),
     figure({ name: 'actions_rerun', value: result.actionsRerun, unit: 'executions' }),
+    figure({ name: 'compensations_rerun', value: result.compensationsRerun, unit: 'executions' }),
     figure({ name: 'action_executions', value: result.attempts, unit: 'executions' }),
+    figure({ name: 'callers_calls', value: result.calls, unit: 'calls' }),
+    count('rollbacks', 'rollback_started'),
+    count('compensations', 'compensated'),
+    count('pauses', 'paused'),
+    count('events_buffered', 'buffered'),
+    count('delayed_starts', 'scheduled'),
     figure({ name: 'load_time', value: Math.round(result.loadMs), unit: 'ms' }),
-    figure({ name: 'transitions_rate', value: Math.round(transitions / seconds), unit: '1/s', better: 'higher' }),
+    figure({ name: 'entries_rate', value: Math.round(written / seconds), unit: '1/s', better: 'higher' }),
   ]
 }
 
@@ -109,7 +122,9 @@ async function main({ json, ...given }: Options): Promise<void> {
   })
   const { seed: _seed, ...rest } = settings
   const { lost, doubled, reordered, stuck, orphanKeys, actionsRerun, kills, stops, redisKills, problems } = result
-  const [inexact, surprises] = [result.inexact.slice(0, PROBLEMS_SHOWN), result.surprises.slice(0, PROBLEMS_SHOWN)]
+  const [inexact, misanswered, surprises] = [result.inexact, result.misanswered, result.surprises].map((all) =>
+    all.slice(0, PROBLEMS_SHOWN),
+  ) as [string[], string[], string[]]
   const document: ChaosDocument = {
     versions: known,
     settings: { ...rest, appendfsync: 'everysec', ...machine(), loadAverage: foreign.told().loadAverage },
@@ -118,11 +133,13 @@ async function main({ json, ...given }: Options): Promise<void> {
     ...{ lost, doubled, reordered, stuck, orphanKeys, actionsRerun, kills, stops, redisKills },
     problems,
     inexact,
+    misanswered,
     surprises,
+    entries: result.entries,
   }
   printReport(`Chaos, seed ${seed}`, document, { json })
   if (!json) for (const { kind, runId = '', words } of problems) process.stdout.write(`  ${kind} ${runId}: ${words}\n`)
-  if (!json) for (const text of [...inexact, ...surprises]) process.stdout.write(`  ${text}\n`)
+  if (!json) for (const text of [...inexact, ...misanswered, ...surprises]) process.stdout.write(`  ${text}\n`)
   process.exitCode = exitCodeOf(document)
 }
 

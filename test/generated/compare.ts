@@ -6,8 +6,9 @@ import { runState } from '../../src/runs/run-state.js'
 import { pathOf } from '../support/conformance-history.js'
 import { DeadlineWalk } from './laws/deadline-walk.js'
 import { runBefore } from './laws/walk.js'
-import { comparable, type Played } from './play.js'
+import type { Played } from './play.js'
 import type { RealPlay } from './play-on-redis.js'
+import { comparable } from './requests.js'
 
 /** Where the two differ, in sentences; none when they agree. */
 export function differences(virtual: Played, real: RealPlay): string[] {

@@ -13,14 +13,14 @@ const USUAL_MS = 4
 export class HoldUps {
   readonly #looks: { readonly at: number; readonly lateMs: number }[] = []
   readonly #client: Redis
-  #ended = false
 
   constructor(client: Redis) {
     this.#client = client
   }
 
-  async watch(): Promise<void> {
-    while (!this.#ended) {
+  /** Looks until `signal` fires. */
+  async watch(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
       const start = performance.now()
       await delay(LOOK_MS)
       await this.#client.ping()
@@ -28,10 +28,6 @@ export class HoldUps {
       const lateMs = at - start - LOOK_MS - USUAL_MS
       if (lateMs > 0) this.#looks.push({ at, lateMs })
     }
-  }
-
-  end(): void {
-    this.#ended = true
   }
 
   /** For how long all was held up since `start` (by `performance.now()`), ms in sum. */

@@ -12,16 +12,8 @@ import type { RunHandle } from '../../src/runs/run-handle.js'
 import type { ProceduralStore } from '../../src/runs/store.js'
 import { CallBook, perform, type SeenCall, stopped } from './calls.js'
 import { SCRIPTED } from './case.js'
-import {
-  type Answer,
-  type ComparableState,
-  comparable,
-  type Played,
-  type Request,
-  type Stand,
-  TAKES_REASON,
-  writesOf,
-} from './play.js'
+import { type Played, type Stand, writesOf } from './play.js'
+import { type Answer, type ComparableState, comparable, type Request, reasonOf } from './requests.js'
 
 /** What came of a case on Redis. */
 export interface RealPlay {
@@ -33,8 +25,8 @@ export interface RealPlay {
   readonly strayed?: string
 }
 
-/** Longest that a run may be without a sign of life when it is to come to where it stood in virtual time. */
-const STUCK_MS = 12_000
+/** A run that gives no sign of life for so much longer than all of it took in virtual time comes no further. */
+const STUCK_MS = 3_000
 
 class Strayed extends Error {}
 
@@ -79,7 +71,8 @@ export class RealFleet {
   async play(virtual: Played): Promise<RealPlay> {
     const { context, start, functions } = virtual.played
     const { id, procedure, version } = virtual.fleet.run.record
-    const watched = new WatchedRun(functions)
+    const { run: virtualRun } = virtual.fleet
+    const watched = new WatchedRun(functions, virtualRun.now - virtual.startedAt + STUCK_MS)
     this.#runs.set(id, watched)
     const run = await this.#store.startProcedure(procedure, version, context, { runId: id, ...start })
     const answers: Answer[] = []
@@ -124,9 +117,11 @@ class WatchedRun {
   readonly book: CallBook
   readonly #written = new Set<number>()
   readonly #late = new Set<number>()
+  readonly #stuckMs: number
   #wake: () => void = () => {}
 
-  constructor(functions: Played['played']['functions']) {
+  constructor(functions: Played['played']['functions'], stuckMs: number) {
+    this.#stuckMs = stuckMs
     this.book = new CallBook(functions)
   }
 
@@ -158,7 +153,7 @@ class WatchedRun {
     let cancel = () => {}
     const moved = await new Promise<boolean>((resolve) => {
       this.#wake = () => resolve(true)
-      cancel = longTimeout(() => resolve(false), STUCK_MS)
+      cancel = longTimeout(() => resolve(false), this.#stuckMs)
     })
     cancel()
     return moved
@@ -169,8 +164,7 @@ async function ask(run: RunHandle, request: Request): Promise<Answer> {
   try {
     if (request.do === 'event') return { event: await run.sendEvent(request.name, request.options) }
     if (request.do === 'update') return { run: comparable(await run.updateContext(request.patch)) }
-    const reason = TAKES_REASON.has(request.do) ? request.reason : undefined
-    return { run: comparable(await run[request.do](reason)) }
+    return { run: comparable(await run[request.do](reasonOf(request))) }
   } catch (error) {
     if (!(error instanceof ProcessionError)) throw error
     return { refused: error.code, message: error.message }

@@ -217,12 +217,10 @@ describe('driven by hand', () => {
     expect(await idle(run)).toMatchObject({ current: 'z', status: 'completed', context: { last: true } })
   })
 
-  test("a terminal state's action that fails is not applied either: the run waits, to be reset or cancelled", async () => {
+  test("a terminal state's action that fails fails the run: there is no event that a caller could apply", async () => {
     const run = await start({ w: { transitions: [on('go', 'z')] }, z: { action: { type: 'fail' }, retry: once } })
     await run.sendEvent('go')
-    expect(await idle(run)).toMatchObject({ status: 'waiting', current: 'z', pending: { name: 'error' } })
-    expect(await run.sendEvent('error')).toMatchObject({ accepted: false, reason: 'no_transition' })
-    expect(await run.cancel()).toMatchObject({ status: 'cancelled' })
+    expect(await idle(run)).toMatchObject({ status: 'failed', current: 'z', error: { code: 'action_failed' } })
   })
 })
 

@@ -186,7 +186,8 @@ describe('cancel', () => {
     await undo.began
     await run.cancel()
     undo.go()
-    expect(await run.result()).toMatchObject({ status: 'rolled_back', rollback: { remaining: [] } })
+    const { status, rollback } = await run.result()
+    expect({ status, rollback }).toStrictEqual({ status: 'rolled_back', rollback: { cause: 'request', remaining: [] } })
   })
 
   test('of a compensation that then fails for good ends the run; a retry resumes the whole rollback', async () => {
@@ -201,6 +202,7 @@ describe('cancel', () => {
     undo.go()
     const failed = await run.result()
     expect(failed).toMatchObject({ status: 'failed', rollback: { remaining: ['b', 'a'], error: { code: 'E_UNDO' } } })
+    expect(failed.rollback).not.toHaveProperty('cancelling')
     mended = true
     await run.retry()
     expect(await run.result()).toMatchObject({ status: 'rolled_back', rollback: { remaining: [] } })

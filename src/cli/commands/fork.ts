@@ -29,7 +29,7 @@ export function addForkCommand(program: Command, cli: Cli): void {
     .addHelpText('after', AFTER_HELP)
     .action((runId: string, options: CommandOptions) => {
       const how = newRunOptions(options)
-      checkUsage(() => checkFork(how, {}, { runId, seq: options.from ?? 0 }))
+      checkUsage(() => checkFork(how, { runId, seq: options.from ?? 0, context: {}, drive: 'auto' }))
       return cli.withStore(async (store) => {
         const run = await store.fork(runId, options.from, how)
         await showNewRun(cli, store, run.id, options)

@@ -95,9 +95,10 @@ function failureLaw({ entry, run, behind, procedure }: Step): Finding[] {
     : [['reordered', `its error is ${show(entry.rollbackError)}, the attempt’s ${show(behind.error)}`]]
 }
 
-/** A cancelled rollback ends behind the compensation that was under way, or between two. */
+/** A cancelled rollback ends behind the compensation that was under way, between two, or where a pause holds one up. */
 function cancelLaw({ rollback, pause }: ToldRun): Finding[] {
-  return rollback?.compensating && !pause?.held ? [['reordered', 'a compensation was under way']] : []
+  const heldUp = pause?.held || (pause && rollback?.cancelled)
+  return rollback?.compensating && !heldUp ? [['reordered', 'a compensation was under way']] : []
 }
 
 /** Only a run that failed is retried; when its rollback had stopped, that goes on, and no state is entered. */

@@ -246,6 +246,7 @@ function undoAfter({ undo, rollback, state, revision }: ToldRun, entry: Entry): 
 
 function rollbackAfter({ rollback }: ToldRun, entry: Entry): ToldRollback | undefined {
   const { compensating: _compensating, ...idle } = rollback ?? {}
+  const { cancelled: _cancelled, ...over } = idle
   switch (entry.type) {
     case 'rollback_started':
       return { cause: entry.cause, ...reasonOf(entry) }
@@ -254,15 +255,14 @@ function rollbackAfter({ rollback }: ToldRun, entry: Entry): ToldRollback | unde
     case 'compensated':
       return idle
     case 'failed':
-      return entry.rollbackError ? { ...idle, error: entry.rollbackError } : rollback
+      return entry.rollbackError ? { ...over, error: entry.rollbackError } : rollback
     case 'retried': {
       const { error: _error, ...resumed } = idle
       return rollback && resumed
     }
-    case 'cancelled': {
-      const { cancelled: _cancelled, ...stopped } = idle
-      return rollback && stopped
-    }
+    case 'cancelled':
+    case 'rolled_back':
+      return rollback && over
     case 'reset':
       return undefined
     default:

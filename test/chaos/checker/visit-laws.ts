@@ -14,7 +14,9 @@ import {
 import type { ToldRun } from './told-run.js'
 
 /** Errors that leave open what the action has done. */
-const EFFECT_UNKNOWN = new Set(['action_timeout', 'heartbeat_timeout', 'worker_lost', 'result_invalid'])
+const EFFECT_UNKNOWN = new Set([
+  ...['action_timeout', 'heartbeat_timeout', 'worker_lost', 'result_invalid', 'http_unreachable'],
+])
 
 /** Entries that end the action of a visit: all of them, but of `held` only those of a taken event. */
 const ENDS_OF_ACTIONS = new Set(['transition', 'held', 'stayed', 'finished', 'failed', 'rollback_started'])

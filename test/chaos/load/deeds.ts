@@ -19,8 +19,8 @@ export interface PlannedDeed {
 }
 
 /** Of 100 runs, so many are paused once, each for up to so long. */
-const PAUSED_PERCENT = 25
-const LONGEST_PAUSE_MS = 500
+const PAUSED_PERCENT = 40
+const LONGEST_PAUSE_MS = 1_500
 /** Of 100 gated runs, so many are sent an event that no state takes. */
 const UNWANTED_PERCENT = 25
 /** How often an event of a gated run is sent, with the same id. */

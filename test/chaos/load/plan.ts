@@ -130,8 +130,8 @@ export function plannedWorkMs(plan: LoadPlan, idempotencyKey: string, attempt: n
   return plan.workMs * (0.5 + chance(plan, `work ${idempotencyKey} ${attempt}`))
 }
 
-/** How long one attempt of a compensation works, ms. */
+/** How long one attempt of a compensation works, ms: twice as long as another action, so that kills find it. */
 export function plannedUndoMs(plan: LoadPlan, idempotencyKey: string, attempt: number): number {
   const slow = happens(plan, `undo slow ${idempotencyKey}`, UNDO_SLOW_PERCENT)
-  return plannedWorkMs(plan, idempotencyKey, attempt) * (slow ? 3 : 1)
+  return plannedWorkMs(plan, idempotencyKey, attempt) * 2 * (slow ? 3 : 1)
 }

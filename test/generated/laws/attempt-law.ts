@@ -1,7 +1,7 @@
 /** Attempts: as many as the policy of the document allows, with its backoff between them, and all of them in the history. */
 import type { HistoryEntry } from '../../../src/engine/history.js'
 import { isJsonObject, type JsonObject } from '../../../src/kernel/json.js'
-import type { BegunAttempt } from '../../support/virtual-fleet.js'
+import type { BegunAttempt } from '../../support/virtual-fleet-attempt.js'
 import type { Played } from '../play.js'
 import { type Complain, show } from './walk.js'
 
