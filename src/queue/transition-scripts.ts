@@ -65,6 +65,11 @@ export class TransitionScripts {
     return client
   }
 
+  /** Resolves once the scripts are composed and known to the connection. Throws what kept them from that. */
+  async ready(): Promise<void> {
+    await this.#commands
+  }
+
   #command(name: ScriptName): string {
     return `procession:${name}${this.#commandSuffix}`
   }

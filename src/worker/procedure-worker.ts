@@ -168,7 +168,10 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     await this.#subscribe(client, shards)
     const concurrency = Math.max(1, Math.ceil(this.#checked.concurrency / shards.length))
     this.#workers = shards.map((shard) => this.#makeWorker(shard, client, concurrency))
-    await Promise.all(this.#workers.map((worker) => worker.waitUntilReady()))
+    // A worker without its scripts would fail at each fetch, and try again for ever.
+    await Promise.all(
+      this.#workers.map((worker) => worker.waitUntilReady().then(() => worker.transitions.scripts.ready())),
+    )
     for (const worker of this.#workers) worker.run().catch((error: Error) => this.#tell('error', error))
     for (const sweeper of this.#sweepers.values()) sweeper.start()
   }

@@ -97,11 +97,12 @@ export async function runChaos(
     await onRedis(redis.url)
     store = await ProceduralStore.connect({ connection: redis.url, prefix: PREFIX })
     const runIds = runIdsOf(settings)
-    await startRuns(store, plan, runIds)
+    // What the load takes when it is not disturbed.
+    const undisturbedMs = (executionsOf(plan, runIds) * workMs) / (settings.workers * concurrency)
+    await startRuns(store, plan, runIds, undisturbedMs)
     const began = performance.now()
     await fleet.start(settings.workers)
-    const spreadMs = (executionsOf(plan, runIds) * workMs) / (settings.workers * concurrency)
-    const callers = new Callers(store, plan, runIds, spreadMs)
+    const callers = new Callers(store, plan, runIds, undisturbedMs)
     const acted = callers.act()
     const redisKills = await strike({ redis, fleet, callers }, settings)
     const loadMs = performance.now() - began
@@ -130,13 +131,18 @@ export async function runChaos(
   }
 }
 
-async function startRuns(store: ProceduralStore, plan: LoadPlan, runIds: readonly string[]): Promise<void> {
+async function startRuns(
+  store: ProceduralStore,
+  plan: LoadPlan,
+  runIds: readonly string[],
+  loadMs: number,
+): Promise<void> {
   for (const procedure of allProcedures(plan)) await store.register(procedure)
   for (let i = 0; i < runIds.length; i += STARTS_AT_ONCE)
     await Promise.all(
       runIds.slice(i, i + STARTS_AT_ONCE).map((runId) => {
         const { name, version } = procedureOf(plan, kindOf(plan, runId))
-        return store.startProcedure(name, version, { run: runId }, plannedStart(plan, runId))
+        return store.startProcedure(name, version, { run: runId }, plannedStart(plan, runId, loadMs))
       }),
     )
 }

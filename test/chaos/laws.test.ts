@@ -1,5 +1,5 @@
 /**
- * The checker against the engine, thousands of runs in memory: a world that behaves as workers, callers and clocks do (attempts
+ * The checker against the engine, hundreds of runs in memory: a world that behaves as workers, callers and clocks do (attempts
  * end, workers die and shut down, deadlines pass, callers call) moves each run by `decide`. The two were written apart, so what
  * one of them misunderstood, the other does not hold to be law.
  */
@@ -9,7 +9,7 @@ import type { EngineInput } from '../../src/engine/decision.js'
 import type { EntryDraft } from '../../src/engine/history.js'
 import { isUsualEvent, MORE_PARTS } from '../../src/runs/run-codec.js'
 import { compiled, MemoryRun } from '../support/memory-run.js'
-import { FIELDS, patch, procedureDocument } from '../support/procedures.arbitrary.js'
+import { patch, procedureDocument } from '../support/procedures.arbitrary.js'
 import { runHashSchema } from './checker/formats.js'
 import { checkHistory, readHistory } from './checker/history-check.js'
 import { procedureSchema } from './checker/procedure-document.js'
@@ -21,6 +21,8 @@ type Happening =
   | { readonly kind: 'fails'; readonly code: string; readonly final: boolean }
   | { readonly kind: 'called'; readonly input: EngineInput; readonly id: boolean }
 
+/** Stories that are told; a hunt tells more. */
+const STORIES = Number(process.env.STORIES ?? 400)
 const EVENTS = ['success', 'error', 'timeout', 'go', 'stop']
 const call = fc.oneof(
   {
@@ -102,7 +104,7 @@ const undoable = fc
     }
   })
 
-export const story = fc.record({
+const story = fc.record({
   document: fc.oneof<fc.Arbitrary<object>[]>(procedureDocument, undoable),
   drive: fc.constantFrom('auto' as const, 'auto' as const, 'manual' as const),
   delayMs: fc.constantFrom(0, 0, 40),
@@ -111,14 +113,18 @@ export const story = fc.record({
 type Story = typeof story extends fc.Arbitrary<infer Value> ? Value : never
 
 /** One run, its job in a worker's hands or not, and the answers to its events. */
-export class World {
+class World {
   readonly run: MemoryRun
   readonly answers: Record<string, string> = {}
   readonly #beginning: { readonly state: string; readonly context: Record<string, never> }
   /** Of the current job: how often a worker died over it, and whether one has it. */
   #job = { seq: -1, crashes: 0, taken: false }
 
-  constructor({ document, drive, delayMs }: Story) {
+  /** Whether what is known to be wrong is let happen as well. */
+  readonly #known: boolean
+
+  constructor({ document, drive, delayMs }: Story, { evenKnown = false } = {}) {
+    this.#known = evenKnown
     this.run = new MemoryRun(compiled(document), { drive, delayMs, context: {}, tags: ['t'] })
     this.#beginning = { state: this.run.record.state, context: {} }
   }
@@ -145,7 +151,7 @@ export class World {
     const attempt = (record.attempts ?? 0) + 1
     this.#job.taken = false
     if (what.kind === 'succeeds') {
-      if (what.event === 'error' && crashes > 0) return
+      if (what.event === 'error' && crashes > 0 && !this.#known) return // see the last test of this file
       this.run.decide({ kind: 'action_succeeded', event: what.event, patch: what.patch, attempt, crashes })
     } else if (what.kind === 'fails') {
       const error = { code: what.code, message: 'no' }
@@ -208,22 +214,39 @@ export class World {
   }
 }
 
-/** Names that JSON.parse takes for what they are, and the checker's own parser does not. */
+/** The checker's parser drops a key of this name. */
 const isPlain = (told: Story) => !JSON.stringify(told).includes('__proto__')
 
-test(`what the engine decides keeps the checker's laws (${FIELDS.length} fields)`, () => {
+/** What the checker says of a run that went through this. */
+function problemsOf(told: Story, options?: { evenKnown: boolean }): string[] {
+  const world = new World(told, options)
+  for (const what of told.happenings) world.happens(what)
+  const texts = world.run.history.map((entry) => JSON.stringify(entry))
+  const context = { procedure: procedureSchema.parse(told.document), answers: world.answers }
+  const problems = checkHistory('r', runHashSchema.parse(world.hash()), readHistory('r', texts), context)
+  return problems.map(({ kind, words }) => `${kind}: ${words}`)
+}
+
+test('what the engine decides keeps every law of the checker', () => {
   fc.assert(
     fc.property(story.filter(isPlain), (told) => {
-      const world = new World(told)
-      for (const what of told.happenings) world.happens(what)
-      const history = readHistory(
-        'r',
-        world.run.history.map((entry) => JSON.stringify(entry)),
-      )
-      const context = { procedure: procedureSchema.parse(told.document), answers: world.answers }
-      const problems = checkHistory('r', runHashSchema.parse(world.hash()), history, context)
-      expect(problems.map(({ kind, words }) => `${kind}: ${words}`)).toStrictEqual([])
+      expect(problemsOf(told)).toStrictEqual([])
     }),
-    { numRuns: Number(process.env.STORIES ?? 2_000) },
+    { numRuns: STORIES },
   )
+})
+
+// A defect of the engine. When this test fails, it is mended: then the test goes, and with it what `World` leaves out.
+test.fails('a visit that emitted "error" when a worker had died over it may have had an effect, and is undone', () => {
+  const document = {
+    ...{ name: 'emits', version: '1.0', on_failure: 'rollback' },
+    definition: { initial_state: 'a', states: { a: { action: { type: 'noop' }, rollback: { type: 'noop' } } } },
+  }
+  const happenings: Happening[] = [
+    { kind: 'taken' },
+    { kind: 'worker_dies' },
+    { kind: 'taken' },
+    { kind: 'succeeds', event: 'error', patch: {} },
+  ]
+  expect(problemsOf({ document, drive: 'auto', delayMs: 0, happenings }, { evenKnown: true })).toStrictEqual([])
 })

@@ -10,11 +10,15 @@ import {
   type GeneratedCase,
   type Weather,
 } from './case.js'
-import { given, maybe, playable, share, times } from './document.arbitrary.js'
+import { given, key, maybe, playable, share, times } from './document.arbitrary.js'
 
 type When = CaseStep['when']
 
-const payload = fc.oneof(share(85, patch as fc.Arbitrary<Json>), share(15, fc.constantFrom<Json>(3, 'text', null)))
+const payload = fc.oneof(
+  share(65, patch as fc.Arbitrary<Json>),
+  share(20, key),
+  share(15, fc.constantFrom<Json>(3, 'text', null)),
+)
 
 function event(more: { [Name in 'deliver' | 'eventId']?: fc.Arbitrary<unknown> } = {}): fc.Arbitrary<EventChoice> {
   return fc
@@ -68,7 +72,7 @@ const scene: fc.Arbitrary<readonly CaseStep[]> = fc.oneof(
   share(4, fc.tuple(step(still, control('pause')), step(any, control('rollback')))),
   share(3, fc.tuple(step(still, control('pause')))),
   share(4, fc.tuple(step(any, control('rollback')))),
-  share(7, fc.tuple(step(rest, control('rollback')), step(still, control('pause')), step(rest, control('resume')))),
+  share(9, fc.tuple(step(rest, control('rollback')), step(still, control('pause')), step(rest, control('resume')))),
   share(3, fc.tuple(step(rest, control('rollback')), step(still, control('cancel')))),
   share(8, fc.tuple(step(rest, control('retry')))),
   share(3, fc.tuple(step(any, control('reset')))),

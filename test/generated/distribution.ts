@@ -108,7 +108,7 @@ const TRAITS: Readonly<Record<string, Trait>> = {
   'a pause holds an attempt': [1.5, held('attempt')],
   'a pause holds an entry': [4, held('entry')],
   'a pause holds a start': [0.5, held('start')],
-  'a pause holds a compensation': [0.2, held('compensation')],
+  'a pause holds a compensation': [0.1, held('compensation')],
   'a pause stops a deadline': [
     3,
     ({ steps }) => steps.some(({ after }) => (after.timers.stateLeftMs ?? after.timers.runLeftMs) !== undefined),

@@ -102,8 +102,11 @@ const retry = fc
   })
   .map((policy) => given(policy) as unknown as JsonObject)
 
-/** A guard that is shut until the context is changed by somebody who knows it. */
+/** A guard that is shut until somebody who knows it changes the context, or sends what opens it. */
 const gate = fc.constant({ field: 'flag', op: 'eq', value: 'open' })
+/** A payload, or what a function returns, that opens a gate. */
+export const key = fc.constant<JsonObject>({ flag: 'open' })
+const guarded = fc.oneof(share(75, guard), share(25, gate))
 
 const accept = fc.oneof(fc.constant(true), fc.uniqueArray(fc.constantFrom(...FIELDS), { minLength: 1 }))
 
@@ -111,7 +114,7 @@ const accept = fc.oneof(fc.constant(true), fc.uniqueArray(fc.constantFrom(...FIE
 const exit = fc.record({
   event: fc.nat({ max: 9 }),
   target: fc.nat({ max: 11 }),
-  guard: maybe(35, guard),
+  guard: maybe(35, guarded),
   accept: maybe(50, accept),
 })
 
@@ -139,7 +142,7 @@ const state = fc.record({
   exits: fc.array(exit, { maxLength: 4 }),
   onward: fc.record({
     event: fc.nat({ max: 5 }),
-    guard: maybe(12, fc.oneof(guard, gate)),
+    guard: maybe(14, guarded),
     first: fc.boolean(),
     accept: maybe(50, accept),
   }),

@@ -11,8 +11,6 @@ const CASES: [path: string, document: unknown][] = [
   ['rate', documentOf({ a: {} }, { rate: { limit: 2, per_ms: 1000 } })],
   ['retention', documentOf({ a: {} }, { retention: 1000 })],
   ['limits', documentOf({ a: {} }, { limits: { duration_ms: 1000, jobs: 5 } })],
-  ['on_failure', documentOf({ a: {} }, { on_failure: 'rollback' })],
-  ['definition.states.a.rollback', documentOf({ a: { action: { type: 'noop' }, rollback: { type: 'noop' } } })],
   ['definition.states.a.pool', documentOf({ a: { pool: 'gpu' } })],
   ['definition.states.a.action.isolate', withAction({ type: 'noop', isolate: true })],
   ['definition.states.a.action.type', withAction({ type: 'procedure', name: 'child' })],

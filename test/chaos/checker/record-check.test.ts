@@ -179,6 +179,16 @@ describe('commits and visits', () => {
       'ms before its time',
     ],
     [
+      'a deadline whose clock a pause had stopped',
+      'held_entry',
+      (picture) =>
+        Object.assign(entryOf(picture, 'held'), {
+          ...{ source: 'timer', event: { name: 'timeout' }, at: Date.now() * 2 },
+          held: { kind: 'entry', target: 'done', event: { name: 'timeout' }, source: 'timer' },
+        }),
+      'reordered: held "timeout" at seq 4: no deadline of the state was armed',
+    ],
+    [
       'a retry in another state than the one that failed',
       'retried',
       (picture) => Object.assign(entryOf(picture, 'retried'), { state: 'gate', status: 'waiting' }),

@@ -2,6 +2,7 @@
  * What a history tells of its run, entry by entry: everything that the record holds but the fingerprint of its start. Written
  * down from docs/formats.md; the walk holds what it comes to against the record, field by field.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { type Entry, type EventRecord, type Held, isOver, type Visit } from './formats.js'
 import { type ProcedureDocument, sleepOf, stateOf } from './procedure-document.js'
 
@@ -232,9 +233,12 @@ function actingOn(action: Parameters<typeof sleepOf>[0], entry: Entry): Pick<Tol
   return { acting: Boolean(action), job: isJob ? entry.seq : undefined }
 }
 
-function errorAfter({ error }: ToldRun, entry: Entry): Entry['error'] {
+function errorAfter({ error, rollback }: ToldRun, entry: Entry): Entry['error'] {
   const anew = entry.type === 'reset' || (entry.type === 'retried' && entry.revision !== undefined)
-  return entry.error ?? (anew ? undefined : error)
+  if (entry.error || anew) return entry.error
+  // A run that was rolled back on request had failed at nothing but the compensation that is tried again.
+  const stoppedOnly = rollback?.cause === 'request' && isDeepStrictEqual(error, rollback.error)
+  return entry.type === 'retried' && stoppedOnly ? undefined : error
 }
 
 function undoAfter({ undo, rollback, state, revision }: ToldRun, entry: Entry): readonly Visit[] {

@@ -53,9 +53,7 @@ export function statusLaw({ entry, run, procedure }: Step): Finding[] {
   if (entry.status !== expected) findings.push(['reordered', `its status is ${entry.status}, not ${expected}`])
   const terminal = state?.transitions.length === 0
   if (entry.type === 'finished' && !terminal) findings.push(['reordered', 'the state is not terminal'])
-  // Driven by hand, an error stays where nothing can take it: failures are not applied by themselves.
-  const byHand = run.start?.drive === 'manual'
-  if (entry.type === 'stayed' && terminal && !byHand) findings.push(['reordered', 'the state is terminal'])
+  if (entry.type === 'stayed' && terminal) findings.push(['reordered', 'the state is terminal'])
   return findings
 }
 
@@ -152,19 +150,22 @@ export function mayHaveActedLaw({ entry, run, procedure }: Step): Finding[] {
 
 // ---- Time ----
 
-/** No deadline fires before its time. */
+/** No deadline fires before its time, and none that is not armed: a paused run's clocks stand still. */
 export function deadlineLaw(step: Step): Finding[] {
-  const { entry } = step
-  const due = deadlineOf(step)
-  if (due === undefined || entry.at >= due) return []
-  return [['reordered', `it came ${due - entry.at} ms before its time`]]
+  const { entry, run } = step
+  const which = deadlineOf(step)
+  if (!which) return []
+  const due = run.deadlines[which]
+  if (due === undefined) return [['reordered', `no deadline of the ${which} was armed`]]
+  return entry.at < due ? [['reordered', `it came ${due - entry.at} ms before its time`]] : []
 }
 
-function deadlineOf(step: Step): number | undefined {
+/** The deadline that an entry came of. A delayed start and a sleep share one. */
+function deadlineOf(step: Step): 'sleep' | 'state' | 'run' | undefined {
   const { entry, run } = step
-  const { sleep, state, run: whole } = run.deadlines
-  if (entry.type === 'started' || entry.held?.kind === 'start') return sleep
-  if (entry.source === 'timer') return entry.error?.code === 'run_timeout' ? whole : state
-  const slept = entry.source === 'action' && !isPutOff(step) && sleepOf(currentAction(step)) !== undefined
-  return slept ? sleep : undefined
+  // What a pause had held is done when it ends, not when it was due.
+  if (run.released || isPutOff(step)) return undefined
+  if ((entry.type === 'started' && run.start) || entry.held?.kind === 'start') return 'sleep'
+  if (entry.source === 'timer') return entry.error?.code === 'run_timeout' ? 'run' : 'state'
+  return entry.source === 'action' && sleepOf(currentAction(step)) !== undefined ? 'sleep' : undefined
 }

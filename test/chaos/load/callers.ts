@@ -41,11 +41,11 @@ export class Callers {
   readonly #deeds: readonly PlannedDeed[]
   #abandoned = false
 
-  constructor(store: ProceduralStore, plan: LoadPlan, runIds: readonly string[], spreadMs: number) {
+  constructor(store: ProceduralStore, plan: LoadPlan, runIds: readonly string[], loadMs: number) {
     this.#store = store
     this.#plan = plan
     this.#runIds = runIds
-    this.#deeds = runIds.flatMap((runId) => plannedDeeds(plan, runId, spreadMs)).toSorted((a, b) => a.atMs - b.atMs)
+    this.#deeds = runIds.flatMap((runId) => plannedDeeds(plan, runId, loadMs)).toSorted((a, b) => a.atMs - b.atMs)
   }
 
   /** Does everything; resolves when every run has ended, or the callers were told to give up. Never rejects. */

@@ -2,13 +2,13 @@
 import type { Entry } from '../checker/formats.js'
 import {
   doomOf,
+  isDelayed,
   isMended,
   kindOf,
   type LoadPlan,
   MAX_RETRIES,
   MAX_UNDO_RETRIES,
   plannedFailures,
-  plannedStart,
   plannedUndoFailures,
   stepName,
 } from './plan.js'
@@ -30,8 +30,7 @@ export interface Circumstances {
 /** The course of a run of any kind but the wild. */
 export function plannedCourse(plan: LoadPlan, runId: string, circumstances: Circumstances): Course {
   const course = new PlannedCourse(plan, runId)
-  const { delayMs } = plannedStart(plan, runId)
-  if (delayMs !== undefined) course.moves.push(`scheduled ${stepName(1)}`)
+  if (isDelayed(plan, runId)) course.moves.push(`scheduled ${stepName(1)}`)
   course.moves.push(`started ${stepName(1)}`)
   if (kindOf(plan, runId) === 'gated') course.passGates()
   else course.walk(circumstances)

@@ -27,9 +27,9 @@ const UNWANTED_PERCENT = 25
 const SENDINGS = 2
 const WILD_DEEDS = 6
 
-/** Everything that callers do to a run, in no order. `spreadMs`: how long the load takes. */
-export function plannedDeeds(plan: LoadPlan, runId: string, spreadMs: number): PlannedDeed[] {
-  const at = (what: string) => chance(plan, `when ${what} ${runId}`) * spreadMs
+/** Everything that callers do to a run, in no order. `loadMs`: how long the load takes. */
+export function plannedDeeds(plan: LoadPlan, runId: string, loadMs: number): PlannedDeed[] {
+  const at = (what: string) => chance(plan, `when ${what} ${runId}`) * loadMs
   const deeds: PlannedDeed[] = []
   if (happens(plan, `paused ${runId}`, PAUSED_PERCENT)) {
     const atMs = at('paused')

@@ -43,7 +43,9 @@ const REFUSED_PERCENT = 35
 const MENDED_PERCENT = 60
 const DELAYED_PERCENT = 15
 const PRIORITY_PERCENT = 20
-const MAX_DELAY_MS = 1_500
+/** About how long a fleet takes to start, and the share of the load's time after which no run begins. */
+const FLEET_START_MS = 1_500
+const LATEST_START = 0.7
 
 /** Name of the n-th step, from 1. */
 export function stepName(n: number): string {
@@ -76,13 +78,21 @@ export function kindOf(plan: LoadPlan, runId: string): RunKind {
   return percent < SAGA_PERCENT + GATED_PERCENT + WILD_PERCENT ? 'wild' : 'chain'
 }
 
-/** How a run is started: some later, some with a priority, each with its kind as a tag. */
-export function plannedStart(plan: LoadPlan, runId: string) {
-  const delayed = happens(plan, `delayed ${runId}`, DELAYED_PERCENT)
+/** Whether a run is started ahead of its time. */
+export function isDelayed(plan: LoadPlan, runId: string): boolean {
+  return happens(plan, `delayed ${runId}`, DELAYED_PERCENT)
+}
+
+/**
+ * How a run is started: some ahead of their time, which comes while the load lasts (`loadMs`), some with a priority, each
+ * with its kind as a tag.
+ */
+export function plannedStart(plan: LoadPlan, runId: string, loadMs: number) {
+  const delayed = isDelayed(plan, runId)
   return {
     runId,
     tags: [kindOf(plan, runId), ...(delayed ? ['delayed'] : [])],
-    ...(delayed && { delayMs: draw(plan, `delay ${runId}`, MAX_DELAY_MS) }),
+    ...(delayed && { delayMs: FLEET_START_MS + draw(plan, `delay ${runId}`, Math.ceil(loadMs * LATEST_START)) }),
     ...(happens(plan, `preferred ${runId}`, PRIORITY_PERCENT) && { priority: draw(plan, `priority ${runId}`, 10) }),
   }
 }

@@ -26,6 +26,9 @@ export function checkEnd({ fleet, steps }: Played, complain: Complain): void {
     const stored = 'run' in answer || ('event' in answer && answer.event.accepted && !isRepeated(request, steps))
     if (!stored && before !== after && !('event' in answer && answer.event.reason === 'history_limit'))
       complain(`${show(request)} was answered ${show(answer)}, and changed the run`)
+    const ahead = request.do === 'event' && request.options.deliver === 'when_ready' && !before.historyFull
+    if (ahead && before.status === 'running' && after.revision !== before.revision)
+      complain(`${show(request)} was sent ahead, and cut an action off`)
     if (stored && after.seq !== before.seq + 1) complain(`${show(request)} made ${after.seq - before.seq} writes`)
   }
 }

@@ -8,6 +8,7 @@ import { checkAttempts } from './attempt-law.js'
 import { CourseWalk } from './course-walk.js'
 import { DeadlineWalk } from './deadline-walk.js'
 import { checkEnd } from './end-law.js'
+import { MailWalk } from './mail-walk.js'
 import { UndoWalk } from './undo-walk.js'
 import { type Complain, runBefore, show, type Walk } from './walk.js'
 
@@ -45,6 +46,7 @@ class Witness {
       new DeadlineWalk(procedure, start, complain, { exact: true }),
       new UndoWalk(procedure, complain),
       new CourseWalk(procedure, start, complain),
+      new MailWalk(procedure, complain),
     ]
   }
 
