@@ -9,7 +9,8 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, '**/*.long.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // Far more than any test takes: other tenants of a machine can slow it down tenfold.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 })

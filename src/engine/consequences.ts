@@ -1,4 +1,5 @@
 /** Where an event leads a run: into the next visit, to a wait, or to its end. Pure; `decide` says which. */
+import { LIMITS } from '../kernel/limits.js'
 import type { CompiledProcedure, CompiledState } from '../procedure/compile.js'
 import { type Choice, chooseTransition } from './choose.js'
 import type { CommitDecision } from './decision.js'
@@ -92,7 +93,7 @@ export function finish(
   state: CompiledState,
   facts: EntryFacts,
 ): CommitDecision {
-  const status = endOf(procedure, state)
+  const status = endOf(procedure, state, run)
   if (status === 'rolling_back') return startRollback(procedure, run, { cause: 'failure', source: 'action', facts })
   return settle(over(run, status), { status }, [{ type: 'finished', status, ...facts }], DISARMED)
 }
@@ -127,6 +128,12 @@ export function cutOff(
 ): CommitDecision {
   const left = leaveVisit(procedure, run, 'preempted')
   return failRun(procedure, left.run, { error, source, facts: left.told })
+}
+
+/** The history has no room for the next step: the run fails. */
+export function endFull(procedure: CompiledProcedure, run: RunRecord): CommitDecision {
+  const message = `the history has reached ${LIMITS.historyEntries} entries; split such long work into several runs`
+  return cutOff(procedure, run, { code: 'history_limit', message, state: run.state }, 'engine')
 }
 
 /** What happened meanwhile is held until the run is resumed. */

@@ -2,7 +2,7 @@
 import { LIMITS } from '../kernel/limits.js'
 import type { CompiledProcedure } from '../procedure/compile.js'
 import { chooseTransition } from './choose.js'
-import { blockedBy, take } from './consequences.js'
+import { blockedBy, endFull, take } from './consequences.js'
 import { type CommitDecision, type Decision, type EngineInput, invalidStatus } from './decision.js'
 import { amend, andThen, begin, DISARMED, enqueueAgain, enter, over, runLimitOf, settle, stateOf } from './enter.js'
 import type { EntryDraft } from './history.js'
@@ -34,6 +34,8 @@ export function decideControl(procedure: CompiledProcedure, run: RunRecord, inpu
   if (input.kind === 'retry') return retry(procedure, run)
   if (isEnded(run.status))
     return invalidStatus(run, `: ${WORDS[input.kind]} needs a live run; "reset" starts this one anew`)
+  const goesOn = input.kind === 'pause' || input.kind === 'resume' || input.kind === 'update_context'
+  if (goesOn && run.historyFull && activity(run) !== 'rolling_back') return endFull(procedure, run)
   switch (input.kind) {
     case 'cancel':
       return cancel(run, input.reason)
@@ -129,8 +131,9 @@ function reset(procedure: CompiledProcedure, run: RunRecord, input: Extract<Engi
 /** Enters the failed state once more; a rollback that had stopped goes on instead. */
 function retry(procedure: CompiledProcedure, run: RunRecord): Decision {
   if (run.status !== 'failed') return invalidStatus(run, ', not failed; only a failed run is retried')
-  if (run.historyFull) return historyIsFull(run, 'retried')
+  // What was done has to be undone, also beyond the bound of a history.
   if (run.rollback) return resumeRollback(procedure, run)
+  if (run.historyFull) return historyIsFull(run, 'retried')
   const { error: _error, ...rest } = run
   return enter(procedure, {
     target: run.state,

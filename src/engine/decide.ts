@@ -21,7 +21,7 @@ import type { CompiledProcedure } from '../procedure/compile.js'
 import { type RetryPolicy, retryDelayMs } from '../procedure/retry-delay.js'
 import { carryOn } from './carry-on.js'
 import { chooseTransition } from './choose.js'
-import { blockedBy, cutOff, emitError, finish, hold, stay, take } from './consequences.js'
+import { blockedBy, cutOff, emitError, endFull, finish, hold, stay, take } from './consequences.js'
 import { decideControl, isControl } from './controls.js'
 import type { ActionSucceeded, AttemptFailed, Decision, EngineInput, EventSent } from './decision.js'
 import { invalidStatus } from './decision.js'
@@ -50,27 +50,19 @@ function decideInput(procedure: CompiledProcedure, run: RunRecord, input: Engine
     return invalidStatus(run, ` and takes no event ${JSON.stringify(input.name)}; "reset" starts it anew`)
   }
   // A rollback may go over the bound: what was done has to be undone.
-  if (run.historyFull && activity(run) !== 'rolling_back') return cutOff(procedure, run, historyLimit(run), 'engine')
+  if (run.historyFull && activity(run) !== 'rolling_back') return endFull(procedure, run)
   switch (input.kind) {
     case 'action_succeeded':
-      if (run.rollback) return decideCompensated(procedure, run, input)
+      if (run.rollback) return decideCompensation(procedure, run, input)
       return decideActionSucceeded(procedure, run, input)
     case 'attempt_failed':
       return decideAttemptFailed(procedure, run, input)
     case 'attempt_held':
-      return decideAttemptHeld(run)
+      return decideAttemptHeld(procedure, run, input.crashes)
     case 'timers_due':
       return decideTimers(procedure, run, now)
     case 'event':
       return decideEvent(procedure, run, input)
-  }
-}
-
-function historyLimit(run: RunRecord): RunError {
-  return {
-    code: 'history_limit',
-    message: `the history has reached ${LIMITS.historyEntries} entries; split such long work into several runs`,
-    state: run.state,
   }
 }
 
@@ -112,6 +104,16 @@ function refusedResult({ attempt, crashes }: ActionSucceeded, why: string): Atte
   return { kind: 'attempt_failed', error, attempt, nonRetryable: true, random: 0, ...told }
 }
 
+/** A compensation that emits `error` has failed, as any action that does. */
+function decideCompensation(procedure: CompiledProcedure, run: RunRecord, input: ActionSucceeded): Decision {
+  if (input.event !== 'error') return decideCompensated(procedure, run, input)
+  const { attempt, crashes } = input
+  const { code, message } = emittedError(run, input)
+  const told = crashes === undefined ? {} : { crashes }
+  const final = { kind: 'attempt_failed', error: { code, message }, attempt, nonRetryable: true, random: 0 } as const
+  return decideAttemptFailed(procedure, run, { ...final, ...told })
+}
+
 /** A failed attempt of the state's action, or of the compensation that is under way. */
 function decideAttemptFailed(procedure: CompiledProcedure, run: RunRecord, input: AttemptFailed): Decision {
   const compensating = run.rollback?.compensating
@@ -142,13 +144,16 @@ function allows(retry: RetryPolicy, code: string): boolean {
 }
 
 /** A paused run starts no attempt: its job ends, and the attempt follows when the run is resumed. */
-function decideAttemptHeld(run: RunRecord): Decision {
+function decideAttemptHeld(procedure: CompiledProcedure, run: RunRecord, crashes = 0): Decision {
   if (!run.pause || run.pause.held) return { kind: 'ignored', reason: 'stale' }
   if (run.rollback?.cancelled) return endCancelled(run, run.rollback.cancelled.reason)
   const { jobSeq: _jobSeq, ...jobless } = run
   const attempt = (run.attempts ?? 0) + 1
   const compensating = run.rollback?.compensating
-  return hold(jobless, { kind: 'attempt' }, { attempt, ...(compensating && { compensates: compensating }) })
+  const acted = crashes > 0 && !compensating && stateOf(procedure, run.state).rollback !== undefined
+  const told = { ...(acted && { mayHaveActed: true as const }), ...(crashes > 0 && { crashes }) }
+  const facts = { attempt, ...(compensating && { compensates: compensating }), ...told }
+  return hold(acted ? { ...jobless, mayHaveActed: true } : jobless, { kind: 'attempt' }, facts)
 }
 
 // ---- What a timer emits ----
@@ -182,7 +187,7 @@ function decideSlept(procedure: CompiledProcedure, run: RunRecord): Decision {
     return decideAttemptFailed(procedure, run, { kind: 'attempt_failed', error, ...final })
   }
   const slept: ActionSucceeded = { kind: 'action_succeeded', event: 'success', attempt: 1 }
-  return run.rollback ? decideCompensated(procedure, run, slept) : decideActionSucceeded(procedure, run, slept)
+  return run.rollback ? decideCompensation(procedure, run, slept) : decideActionSucceeded(procedure, run, slept)
 }
 
 function decideStateTimeout(procedure: CompiledProcedure, run: RunRecord): Decision {

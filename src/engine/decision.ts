@@ -8,7 +8,7 @@ export type EngineInput =
   | ActionSucceeded
   | AttemptFailed
   /** The run's job was taken up while the run is paused. */
-  | { readonly kind: 'attempt_held' }
+  | { readonly kind: 'attempt_held'; readonly crashes?: number }
   | { readonly kind: 'timers_due' }
   | EventSent
   | { readonly kind: 'cancel'; readonly reason?: string }

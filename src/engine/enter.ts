@@ -31,15 +31,15 @@ export function runLimitOf(procedure: CompiledProcedure, run: Pick<RunRecord, 'd
  * How a run that enters `state` goes on: its action runs, it waits for an event, or it is over. A failure that the
  * procedure rolls back is `rolling_back` at once; `carryOn` begins that rollback in the same commit.
  */
-function statusOnEntry(procedure: CompiledProcedure, state: CompiledState): RunStatus {
+function statusOnEntry(procedure: CompiledProcedure, state: CompiledState, run: RunRecord): RunStatus {
   if (state.action) return 'running'
-  return state.terminal ? endOf(procedure, state) : 'waiting'
+  return state.terminal ? endOf(procedure, state, run) : 'waiting'
 }
 
-/** What the end of a run in a terminal state is. */
-export function endOf(procedure: CompiledProcedure, state: CompiledState): RunStatus {
+/** What the end of a run in a terminal state is; one that means failure rolls back what there is to undo. */
+export function endOf(procedure: CompiledProcedure, state: CompiledState, run: RunRecord): RunStatus {
   if (state.outcome === 'success') return 'completed'
-  return procedure.onFailure === 'rollback' ? 'rolling_back' : 'failed'
+  return procedure.onFailure === 'rollback' && run.undo ? 'rolling_back' : 'failed'
 }
 
 /** What changes in the record when a new visit begins; the caller has merged the context. */
@@ -77,7 +77,7 @@ export function enter(procedure: CompiledProcedure, visit: Visit): CommitDecisio
   const { run } = visit
   const revision = run.revision + 1
   const seq = run.seq + 1
-  const status = statusOnEntry(procedure, state)
+  const status = statusOnEntry(procedure, state, run)
   const done = isEnded(status)
   const sleepMs = sleepOf(state.action)
   const enqueue = state.action !== undefined && sleepMs === null

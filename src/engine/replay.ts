@@ -57,9 +57,12 @@ export function applyEntry(run: ReplayedRun, entry: HistoryEntry): ReplayedRun {
       return { ...next, rollback: { ...run.rollback!, cancelled: told } }
     }
     case 'held':
-      return entry.held?.kind === 'entry'
-        ? course(next, entry)
-        : { ...next, pause: { ...run.pause!, held: entry.held! } }
+      if (entry.held?.kind === 'entry') return course(next, entry)
+      return {
+        ...next,
+        pause: { ...run.pause!, held: entry.held! },
+        ...(entry.mayHaveActed && { mayHaveActed: true }),
+      }
     default:
       return course(next, entry)
   }

@@ -38,7 +38,9 @@ export function leaveVisit(
   // A paused run has left its visit when it holds the entry of the next.
   const left = run.undo?.at(-1)?.revision === run.revision || run.pause?.held?.kind === 'entry'
   if (!state.rollback || !state.action || run.revision === 0 || left) return { run, told: {} }
-  const acted = end === 'succeeded' || (end === 'failed' ? run.mayHaveActed === true : activity(run) === 'running')
+  // No attempt is under way while one is held.
+  const known = end === 'failed' || run.pause?.held?.kind === 'attempt'
+  const acted = end === 'succeeded' || (known ? run.mayHaveActed === true : activity(run) === 'running')
   if (!acted) return { run, told: {} }
   return { run: { ...run, undo: [...(run.undo ?? []), visitOf(run)] }, told: { compensable: true } }
 }

@@ -9,7 +9,7 @@ export const LIMITS = {
   definitionBytes: 256 * 1024,
   /** Payload of one event. */
   payloadBytes: 64 * 1024,
-  /** What an action returned that is no object: kept in the history, cut off beyond this. */
+  /** What an action returned that is no object: kept in the history; a longer one is refused. */
   resultBytes: 16 * 1024,
   /** Nesting of any JSON value that comes in. */
   jsonDepth: 32,
@@ -60,7 +60,7 @@ export const LIMITS = {
   /** Events that wait in one run's mailbox; all of them may be read in one commit, which the reserve has room for. */
   mailboxEvents: 100,
   /** Bytes of one run's mailbox: it lies in the run's record. */
-  mailboxBytes: 128 * 1024,
+  mailboxBytes: 512 * 1024,
   /** Tags of one run. */
   tags: 20,
   /** Characters of a tag. */

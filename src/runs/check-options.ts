@@ -11,7 +11,7 @@ export function checkOptions<Schema extends z.ZodType>(
   options: unknown,
 ): z.output<Schema> {
   const given = options ?? {}
-  const parsed = schema.safeParse(given)
+  const parsed = parseSafely(call, schema, given)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]!
   if (issue.code === 'unrecognized_keys')
@@ -28,4 +28,14 @@ export function checkOptions<Schema extends z.ZodType>(
     'invalid_argument',
     `the option ${path} of ${call} is ${shown.slice(0, 80)}: ${issue.message}`,
   )
+}
+
+/** A getter of the caller's may throw. */
+function parseSafely<Schema extends z.ZodType>(call: string, schema: Schema, given: unknown) {
+  try {
+    return schema.safeParse(given)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new ProcessionError('invalid_argument', `the options of ${call} cannot be read: ${why}`, { cause })
+  }
 }

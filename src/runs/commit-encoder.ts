@@ -96,7 +96,7 @@ export function encodeCommit(
   changeMore(fields, before, run)
   if (before?.jobSeq !== undefined && run.jobSeq === undefined) fields.del.push('job')
   if (before?.attempts !== undefined && run.attempts === undefined) fields.del.push('att')
-  if (before?.mayHaveActed && !run.mayHaveActed) fields.del.push('fx')
+  change(fields, 'fx', before?.mayHaveActed && '1', run.mayHaveActed && '1')
   return {
     runId: run.id,
     ...(before && { seq: before.seq }),

@@ -59,11 +59,26 @@ export function checkReason(given: unknown): { reason?: string } {
 export function checkBatch<Item>(call: string, items: readonly Item[]): readonly Item[] {
   if (!Array.isArray(items))
     throw new ProcessionError('invalid_argument', `${call} takes a list; this is ${describe(items)}`)
-  if (items.length <= LIMITS.batchItems) return items
+  // A hole in a list is an item that is missing, and would be passed over.
+  if (items.length <= LIMITS.batchItems) return Array.from(items)
   throw new ProcessionError(
     'limit_exceeded',
     `${call} was given ${items.length} items; at most ${LIMITS.batchItems} are allowed, so make several calls`,
   )
+}
+
+const startItem = z
+  .strictObject({
+    procedure: z.string(),
+    version: z.string().default('latest'),
+    context: z.unknown(),
+    options: z.unknown(),
+  })
+  .partial({ context: true, options: true })
+
+/** Checks the keys of one start of a batch; what they hold is checked as that of a single start. Throws `invalid_argument`. */
+export function checkStartItem(item: unknown): z.output<typeof startItem> {
+  return checkOptions('a start {procedure, version, context, options}', startItem, item)
 }
 
 /** Checks the seq of a history's entry. Throws `invalid_argument`. */

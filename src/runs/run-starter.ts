@@ -1,4 +1,5 @@
 import type { CommitDecision } from '../engine/decision.js'
+import type { HistoryEntry } from '../engine/history.js'
 import { replay } from '../engine/replay.js'
 import { decideStart, type StartInput } from '../engine/start.js'
 import { ProcessionError } from '../kernel/errors.js'
@@ -6,7 +7,7 @@ import { LIMITS } from '../kernel/limits.js'
 import type { CommitBlock } from '../queue/commit-block.js'
 import { ALREADY_THERE, type StartReply, VERSION_INACTIVE } from '../queue/transition-scripts.js'
 import { encodeCommit } from './commit-encoder.js'
-import { readHistory } from './history-reader.js'
+import { type HistoryPage, readHistory } from './history-reader.js'
 import type { Namespace, Shard } from './namespace.js'
 import type { Registry } from './registry.js'
 import { checkFork, type StartRequest } from './start-options.js'
@@ -110,7 +111,7 @@ export class RunStarter {
 
   /** The run as its history tells that it stood after the entries with this seq. */
   async #originOf(runId: string, seq: number | undefined) {
-    const { items } = await readHistory(this.#namespace, runId, { after: 0, limit: 2 * LIMITS.historyEntries })
+    const items = await this.#wholeHistory(runId)
     const last = items.at(-1)!.seq
     if (seq !== undefined && !items.some((entry) => entry.seq === seq))
       throw new ProcessionError(
@@ -120,6 +121,16 @@ export class RunStarter {
     const { state, context, event, procedure, version } = replay(items.filter((entry) => entry.seq <= (seq ?? last)))
     const drive = items[0]!.drive ?? 'auto'
     return { origin: { state, context, event, drive, seq: seq ?? last }, procedure, version }
+  }
+
+  async #wholeHistory(runId: string): Promise<HistoryEntry[]> {
+    const items: HistoryEntry[] = []
+    for (let after: number | undefined = 0; after !== undefined; ) {
+      const page: HistoryPage = await readHistory(this.#namespace, runId, { after, limit: LIMITS.historyEntries })
+      items.push(...page.items)
+      after = page.next
+    }
+    return items
   }
 
   /** Why a run is not there as asked for; undefined when it is. */

@@ -21,6 +21,7 @@ import {
   checkEvent,
   checkReason,
   checkSeq,
+  checkStartItem,
   type EventOptions,
   historyRequest,
   runsRequest,
@@ -218,14 +219,12 @@ export class ProceduralStore {
    * Throws `invalid_argument`, `limit_exceeded`.
    */
   async startProcedures(requests: readonly StartItem[]): Promise<StartOutcome[]> {
-    const starts = checkBatch('startProcedures', requests).map((item, i) => {
-      const { procedure, version = 'latest', context = {}, options = {} } = item ?? {}
-      return atItem(i, () => ({
-        name: procedure,
-        version,
-        request: checkStart(procedure, version, context, options),
-      }))
-    })
+    const starts = checkBatch('startProcedures', requests).map((item, i) =>
+      atItem(i, () => {
+        const { procedure, version, context, options } = checkStartItem(item)
+        return { name: procedure, version, request: checkStart(procedure, version, context, options) }
+      }),
+    )
     const failures = await this.#call(() => this.#starter.startAll(starts))
     return starts.map(({ request }, i) => {
       const error = failures[i]
@@ -256,7 +255,7 @@ export class ProceduralStore {
    */
   async sendEvents(events: readonly EventItem[]): Promise<EventOutcome[]> {
     const checked = checkBatch('sendEvents', events).map((item, i) => {
-      const { runId, event, ...options } = item ?? {}
+      const { runId, event, ...options } = (item ?? {}) as EventItem
       return atItem(i, () => ({ runId: checkLookedUpId(runId), event: checkEvent(event, options) }))
     })
     return Promise.all(
@@ -320,7 +319,7 @@ export class ProceduralStore {
 
   /**
    * Starts a new run from an entry of a run's history: in the state and with the context that the entry with this seq
-   * left (the last one without it), as a new visit. The other run stays as it is, and what it has done is not the new
+   * left (the last one without it; of entries that share a seq, the last), as a new visit. The other run stays as it is, and what it has done is not the new
    * run's to undo. Idempotent with a `runId` or `idempotencyKey`.
    * Throws `not_found`, `invalid_argument`, `idempotency_conflict`, `version_inactive`, `context_invalid`.
    */

@@ -7,6 +7,7 @@ import type { CommitDecision, RetryDecision } from '../engine/decision.js'
 import type { EntryDraft, EventSource, RunError } from '../engine/history.js'
 import type { RunRecord } from '../engine/run.js'
 import { isEnded, type RunStatus } from '../engine/status.js'
+import { ProcessionError } from '../kernel/errors.js'
 
 /** Fields of every event. */
 interface OfRun {
@@ -94,7 +95,10 @@ export type TelemetryHook = (event: TelemetryEvent) => void
 export class Telemetry {
   readonly #hook: TelemetryHook | undefined
 
+  /** Throws `invalid_argument` for a hook that is no function. */
   constructor(hook: TelemetryHook | undefined) {
+    if (hook !== undefined && typeof hook !== 'function')
+      throw new ProcessionError('invalid_argument', `telemetry is ${typeof hook}; give a function that takes an event`)
     this.#hook = hook
   }
 
@@ -104,7 +108,8 @@ export class Telemetry {
 
   tell(event: TelemetryEvent): void {
     try {
-      this.#hook?.(event)
+      const returned: unknown = this.#hook?.(event)
+      if (returned instanceof Promise) returned.catch(() => {})
     } catch {
       // A hook that throws must not undo what was committed, and there is nobody to tell.
     }

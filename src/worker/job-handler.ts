@@ -155,7 +155,7 @@ export class RunJobHandler implements JobHandler {
     const run = this.#currentRun(job, snapshot)
     if (!run) return { kind: 'completed', keep: false }
     const procedure = await this.#procedureOf(run)
-    const decision = decide(procedure, run, { kind: 'attempt_held' }, 0)
+    const decision = decide(procedure, run, { kind: 'attempt_held', crashes: job.stalledCounter }, 0)
     const memory = this.#memory(job)
     if (decision.kind === 'commit') memory.decided = { before: run, decision }
     else delete memory.decided
@@ -238,7 +238,7 @@ export class RunJobHandler implements JobHandler {
     const { observer, telemetry } = this.#parts
     if (memory?.decided) telemetry.committed(memory.decided.before, memory.decided.decision, at)
     if (!memory?.run) {
-      if (end.kind === 'completed')
+      if (end.kind === 'completed' && !memory?.decided)
         observer.discarded({ runId: parseJobId(job.id!)?.runId ?? '', jobId: job.id!, reason: 'stale' })
       return
     }

@@ -142,7 +142,7 @@ class World {
     const { record } = this.run
     if (what.kind === 'taken') {
       if (this.#job.taken) return
-      if (record.pause) this.run.decide({ kind: 'attempt_held' })
+      if (record.pause) this.run.decide({ kind: 'attempt_held', crashes: this.#job.crashes })
       else this.#job.taken = true
       return
     }

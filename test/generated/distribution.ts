@@ -76,6 +76,10 @@ const TRAITS: Readonly<Record<string, Trait>> = {
   'the calls of its functions are spent': [2, erred('E_BUDGET')],
 
   'guards block an action’s event': [3, wrote('stayed', ({ blocked }) => blocked !== undefined)],
+  'a guard cannot be evaluated': [
+    2,
+    ({ history }) => history.some(({ guardFailures, blocked }) => guardFailures ?? blocked?.some((one) => one.failure)),
+  ],
   'a blocked run goes on when its context changes': [0.15, freed],
   'guards block a caller’s event': [2, answered('guard_blocked')],
   'no transition for a caller’s event': [1.5, answered('no_transition')],

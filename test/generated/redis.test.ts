@@ -69,7 +69,9 @@ async function playRound(cases: readonly ChosenCase[], round: number): Promise<V
   const enter = turnstile(ROUNDS[round]!.atOnce)
   const verdicts: Promise<Verdict>[] = []
   for (const which of cases) {
-    verdicts.push(enter(() => verdictOn(which, round)))
+    const verdict = enter(() => verdictOn(which, round))
+    verdict.catch(() => {}) // told at the end, with all the others
+    verdicts.push(verdict)
     await delay(PACE_MS)
   }
   return Promise.all(verdicts)

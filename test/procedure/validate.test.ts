@@ -490,7 +490,7 @@ describe('laws', () => {
         expectDecent(() => parseProcedure(document, { notYet: [] }))
         expectDecent(() => parseProcedure(document))
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     )
     // Where the format leaves the keys to the author: metadata, the context's schema, arguments of functions.
     const open = (path: (string | number)[]) =>

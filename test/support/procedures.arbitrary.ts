@@ -20,10 +20,20 @@ export const condition = fc.oneof(
   fc.record({ field, op: fc.constantFrom('gt', 'lte'), value: fc.integer({ min: -3, max: 3 }) }),
   fc.record({ field, op: fc.constant('exists'), value: fc.boolean() }),
 )
+/** Guards in CEL; what is missing cannot be evaluated. */
+const expression = fc.constantFrom(
+  'context.n == 1',
+  'has(context.flag) && context.flag == true',
+  'context.n > 0 || event.name == "go"',
+  'error.code == "E_A"',
+  'event.payload.n >= 0',
+  '!(context.env in ["staging", "prod"])',
+)
 export const { guard } = fc.letrec((tie) => ({
   guard: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
     condition,
+    expression,
     fc.record({ not: tie('guard') }),
     fc.record({ all: fc.array(tie('guard'), { minLength: 1, maxLength: 3 }) }),
     fc.record({ any: fc.array(tie('guard'), { minLength: 1, maxLength: 3 }) }),
@@ -106,25 +116,8 @@ export const procedureDocument = fc.integer({ min: 1, max: STATES.length }).chai
 /** What is merged into a context. */
 export const patch = fc.dictionary(fc.constantFrom(...FIELDS, '__proto__'), value)
 
-/** Anything that can happen to a run, sensible or not. */
-export const engineInput: fc.Arbitrary<EngineInput> = fc.oneof(
-  fc.record(
-    {
-      kind: fc.constant('action_succeeded' as const),
-      event: fc.constantFrom('success', ...EVENTS),
-      patch,
-      attempt: fc.integer({ min: 1, max: 4 }),
-    },
-    { requiredKeys: ['kind', 'event', 'attempt'] },
-  ),
-  fc.record({
-    kind: fc.constant('attempt_failed' as const),
-    error: fc.record({ code: fc.constantFrom('E_A', 'E_B'), message: fc.constant('no') }),
-    attempt: fc.integer({ min: 1, max: 5 }),
-    nonRetryable: fc.boolean(),
-    random: fc.double({ min: 0, max: 0.999, noNaN: true }),
-  }),
-  fc.constant({ kind: 'timers_due' as const }),
+/** What a caller may ask of a run at any time. */
+export const callerInput = fc.oneof(
   fc.record({
     kind: fc.constant('event' as const),
     name: fc.constantFrom(...EVENTS, 'unknown'),
@@ -134,11 +127,38 @@ export const engineInput: fc.Arbitrary<EngineInput> = fc.oneof(
   fc.record({ kind: fc.constant('cancel' as const), reason: fc.constant('enough') }),
   fc.record({ kind: fc.constant('reset' as const), state: fc.constant(STATES[0]!), context: fc.constant({ n: 1 }) }),
   fc.constantFrom(
-    { kind: 'attempt_held' as const },
     { kind: 'pause' as const, reason: 'wait' },
     { kind: 'resume' as const },
     { kind: 'retry' as const },
     { kind: 'rollback' as const, reason: 'back' },
   ),
   fc.record({ kind: fc.constant('update_context' as const), patch }),
+) as fc.Arbitrary<EngineInput>
+
+/** Anything that can happen to a run, sensible or not. */
+export const engineInput = fc.oneof(
+  { weight: 4, arbitrary: callerInput },
+  {
+    weight: 1,
+    arbitrary: fc.record(
+      {
+        kind: fc.constant('action_succeeded' as const),
+        event: fc.constantFrom('success', ...EVENTS),
+        patch,
+        attempt: fc.integer({ min: 1, max: 4 }),
+      },
+      { requiredKeys: ['kind', 'event', 'attempt'] },
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('attempt_failed' as const),
+      error: fc.record({ code: fc.constantFrom('E_A', 'E_B'), message: fc.constant('no') }),
+      attempt: fc.integer({ min: 1, max: 5 }),
+      nonRetryable: fc.boolean(),
+      random: fc.double({ min: 0, max: 0.999, noNaN: true }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.constantFrom({ kind: 'timers_due' as const }, { kind: 'attempt_held' as const }) },
 ) as fc.Arbitrary<EngineInput>

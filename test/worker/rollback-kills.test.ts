@@ -11,8 +11,8 @@ import { waitUntil } from '../support/processes.js'
 
 const RUNS = 3
 const STATES = ['a', 'b', 'c', 'd']
-/** Short, so that a dead worker's jobs are soon taken up. */
-const TIMING = { lockDuration: 800, stalledInterval: 250 }
+/** Short, so that a dead worker's jobs are soon taken up; not so short that a busy machine counts as a death. */
+const TIMING = { lockDuration: 2_000, stalledInterval: 400 }
 
 const ns = await openTestNamespace('rollback-kills')
 const { store, client } = ns

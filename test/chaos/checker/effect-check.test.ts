@@ -86,6 +86,15 @@ describe('compensations', () => {
 })
 
 describe('an attempt that was cut off', () => {
+  test('of a visit that failed after all, and is not undone, is lost', () => {
+    const again = (effects: Effect[]) => [...effects, { ...effects.find(of(4))!, pid: 1 }]
+    const { effects } = runs.effectsOf('rolled_back')
+    const kills = [{ pid: process.pid, at: effects.find(of(4))!.at }]
+    expect(found(again, { kills }).problems).toStrictEqual([
+      'lost: an attempt of revision 4 was cut off, and the visit is not to be undone',
+    ])
+  })
+
   test('is explained by locks that ran out, and by nothing else', () => {
     const { effects, runs: histories } = runs.effectsOf('held_attempt')
     const entries = histories.get('held_attempt')!.entries.slice(0, 2)

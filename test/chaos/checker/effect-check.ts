@@ -95,9 +95,20 @@ function unknownStay(runId: string, revision: number): Problem {
   return problem('doubled', runId, `an action ran for revision ${revision}, which the history does not have`)
 }
 
-/** No attempt beyond those that were due, and none more often than crashes explain. */
+/** Whether an entry tells that an attempt came to its end. */
+function endsAttempt({ type, held }: Entry): boolean {
+  return type !== 'interrupted' && type !== 'discarded' && held?.kind !== 'attempt'
+}
+
+/** No attempt beyond those that were due, none more often than crashes explain, and none cut off that is not undone. */
 function checkStay(runId: string, stay: Stay, attempts: Executions, input: EffectCheckInput): Problem[] {
   const problems: Problem[] = []
+  const failure = stay.entries.find((entry) => entry.source === 'action' && entry.error && endsAttempt(entry))
+  const cutOff = [...attempts.values()].some((executions) => executions.length > 1)
+  if (cutOff && stay.undoable && failure && !failure.compensable)
+    problems.push(
+      problem('lost', runId, `an attempt of revision ${stay.revision} was cut off, and the visit is not to be undone`),
+    )
   const failures = stay.entries.filter((entry) => entry.type === 'attempt_failed').length
   for (const [attempt, executions] of attempts) {
     const what = `attempt ${attempt} of revision ${stay.revision}`
@@ -115,11 +126,16 @@ function checkStay(runId: string, stay: Stay, attempts: Executions, input: Effec
 
 function isExplained(stay: Stay, attempt: number, executions: readonly Effect[], input: EffectCheckInput): boolean {
   const ownEntries = stay.entries.filter((entry) => entry.attempt === attempt)
-  const ended = ownEntries.some((entry) => entry.type !== 'interrupted' && entry.type !== 'discarded')
+  const ended = ownEntries.some(endsAttempt)
   // Of an attempt that was cut off, nobody says over how many crashes it had come.
   if (!ended && input.locksRanOut) return true
   const givenBack = ownEntries.filter((entry) => entry.type === 'interrupted').length
-  const crashes = Math.max(0, ...ownEntries.map((entry) => entry.crashes ?? 0))
+  // An attempt that was held has one job before the pause and one after; each job counts its own crashes.
+  const held = ownEntries.filter((entry) => entry.held?.kind === 'attempt')
+  const later = ownEntries.filter((entry) => !held.includes(entry))
+  const crashes =
+    held.reduce((sum, entry) => sum + (entry.crashes ?? 0), 0) +
+    Math.max(0, ...later.map((entry) => entry.crashes ?? 0))
   const survivors = executions.filter((effect) => !wasKilled(effect, input.kills))
   return survivors.length <= 1 + givenBack + crashes
 }
@@ -142,8 +158,9 @@ function missingEffects(
   for (const { revision, state, undoes, action, entries } of stays.values()) {
     if (!action || (action.type ?? 'function') !== 'function') continue
     const what = undoes ? `the compensation of "${undoes.state}"` : `"${state}"`
-    for (const { type, seq, attempt, error } of entries) {
-      const ran = attempt !== undefined && !['interrupted', 'discarded', 'held'].includes(type)
+    for (const entry of entries) {
+      const { type, seq, attempt, error } = entry
+      const ran = attempt !== undefined && endsAttempt(entry)
       if (ran && error?.code !== 'worker_lost' && !done.get(revision)?.has(attempt))
         problems.push(problem('lost', runId, `"${type}" at seq ${seq}: attempt ${attempt} of ${what} never ran`))
     }

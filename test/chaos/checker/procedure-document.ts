@@ -41,16 +41,16 @@ export function stateOf(procedure: ProcedureDocument, name: string): StateDocume
   return Object.hasOwn(states, name) ? states[name] : undefined
 }
 
-/** How a run stands that has just entered `state`. */
-export function statusOnEntry(procedure: ProcedureDocument, state: StateDocument): string {
+/** How a run stands that has just entered `state`; `undoable`: whether there are visits that a rollback would undo. */
+export function statusOnEntry(procedure: ProcedureDocument, state: StateDocument, undoable: boolean): string {
   if (state.action) return 'running'
-  return state.transitions.length > 0 ? 'waiting' : statusAtEnd(procedure, state)
+  return state.transitions.length > 0 ? 'waiting' : statusAtEnd(procedure, state, undoable)
 }
 
-/** What a run becomes at its end in a terminal state. */
-export function statusAtEnd(procedure: ProcedureDocument, state: StateDocument): string {
+/** What a run becomes at its end in a terminal state: one that means failure rolls back what there is to undo. */
+export function statusAtEnd(procedure: ProcedureDocument, state: StateDocument, undoable: boolean): string {
   if (state.outcome !== 'failure') return 'completed'
-  return procedure.on_failure === 'rollback' ? 'rolling_back' : 'failed'
+  return procedure.on_failure === 'rollback' && undoable ? 'rolling_back' : 'failed'
 }
 
 /** Most attempts of a state's action in one visit, the first included. */

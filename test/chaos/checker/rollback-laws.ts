@@ -80,7 +80,7 @@ function startLaw({ entry, procedure, run }: Step): Finding[] {
 function failureLaw({ entry, run, behind, procedure }: Step): Finding[] {
   const stopped = entry.rollbackError !== undefined || entry.reason === 'manual_intervention'
   if (!stopped) {
-    const rolls = procedure.on_failure === 'rollback' && entry.status === 'failed'
+    const rolls = procedure.on_failure === 'rollback' && entry.type === 'failed'
     return rolls || (entry.type === 'failed' && run.rollback)
       ? [['lost', 'a failure that is to be rolled back ended the run']]
       : []

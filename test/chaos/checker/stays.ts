@@ -10,6 +10,8 @@ export interface Stay {
   readonly undoes?: Visit | undefined
   /** What runs in it. */
   readonly action: ActionDocument | null | undefined
+  /** Whether it is a visit that can be undone. */
+  readonly undoable: boolean
   /** Written while it lasted, or as its end. */
   readonly entries: Entry[]
 }
@@ -22,8 +24,9 @@ export function staysOf(entries: readonly Entry[], procedure: ProcedureDocument)
     current?.entries.push(entry)
     if (entry.revision === undefined || entry.type === 'discarded') continue
     const { revision, compensates: undoes, state = current?.state ?? '' } = entry
-    const action = undoes ? stateOf(procedure, undoes.state)?.rollback : stateOf(procedure, state)?.action
-    current = { revision, state, undoes, action, entries: [] }
+    const document = stateOf(procedure, undoes?.state ?? state)
+    const action = undoes ? document?.rollback : document?.action
+    current = { revision, state, undoes, action, undoable: !undoes && Boolean(document?.rollback), entries: [] }
     stays.set(revision, current)
   }
   return stays

@@ -104,7 +104,7 @@ export function afterEntry(procedure: ProcedureDocument, run: ToldRun, entry: En
     case 'resumed':
       return afterResumed(next, entry)
     case 'held':
-      return entry.held?.kind === 'entry' ? afterMove(procedure, next, entry) : afterHeld(next, entry.held)
+      return entry.held?.kind === 'entry' ? afterMove(procedure, next, entry) : afterHeld(next, entry)
     default:
       return afterMove(procedure, next, entry)
   }
@@ -135,9 +135,10 @@ function afterResumed(run: ToldRun, entry: Entry): ToldRun {
 }
 
 /** The run's job, start or next compensation waits for the end of the pause. */
-function afterHeld(run: ToldRun, held: Held | undefined): ToldRun {
+function afterHeld(run: ToldRun, { held, mayHaveActed }: Entry): ToldRun {
   return {
     ...run,
+    mayHaveActed: run.mayHaveActed || mayHaveActed === true,
     pause: { status: run.pause?.status ?? run.status, ...(held && { held }) },
     ...(held?.kind === 'attempt' && { job: undefined }),
     ...(held?.kind === 'start' && { deadlines: { ...run.deadlines, sleep: undefined } }),

@@ -5,7 +5,6 @@ import {
   mostAttempts,
   mostCompensations,
   type ProcedureDocument,
-  type StateDocument,
   sleepOf,
   stateOf,
   statusAtEnd,
@@ -45,7 +44,7 @@ export function statusLaw({ entry, run, procedure }: Step): Finding[] {
     paused: 'paused',
     scheduled: 'scheduled',
     rolled_back: 'rolled_back',
-    ...(state && { finished: statusAtEnd(procedure, state) }),
+    ...(state && { finished: statusAtEnd(procedure, state, isUndoable(entry, run)) }),
   }
   const expected = statuses[entry.type]
   if (expected === undefined) return []
@@ -55,6 +54,11 @@ export function statusLaw({ entry, run, procedure }: Step): Finding[] {
   if (entry.type === 'finished' && !terminal) findings.push(['reordered', 'the state is not terminal'])
   if (entry.type === 'stayed' && terminal) findings.push(['reordered', 'the state is terminal'])
   return findings
+}
+
+/** Whether a rollback behind this entry would have something to undo. */
+function isUndoable(entry: Entry, run: ToldRun): boolean {
+  return run.undo.length > 0 || entry.compensable === true
 }
 
 /** An attempt's number is one more than the failures before it; only while an action goes on are there attempts. */
@@ -99,7 +103,7 @@ export function entryLaw({ entry, run, procedure }: Step): Finding[] {
   if (entry.type === 'compensating') return findings
   const state = entry.state === undefined ? undefined : stateOf(procedure, entry.state)
   if (!state) return [...findings, ['reordered', `there is no state "${entry.state}"`]]
-  const expected = statusOnEntry(procedure, state)
+  const expected = statusOnEntry(procedure, state, entry.type !== 'reset' && isUndoable(entry, run))
   if (entry.status !== expected) findings.push(['reordered', `its status is ${entry.status}, not ${expected}`])
   return [...findings, ...placeOfEntry(entry, run, procedure)]
 }
@@ -132,16 +136,17 @@ function isToBeUndone(step: Step): boolean {
   if (!ENDS_OF_ACTIONS.has(entry.type) || (entry.held && entry.held.kind !== 'entry') || isPutOff(step)) return false
   if (!state?.rollback || !state.action || run.rollback || run.undo.at(-1)?.revision === run.revision) return false
   if (!run.acting) return false
-  if (entry.source !== 'action') return true // cut off
+  // Cut off: an attempt was under way, unless it was held.
+  if (entry.source !== 'action') return run.pause?.held?.kind === 'attempt' ? run.mayHaveActed : true
   return entry.error ? run.mayHaveActed || (entry.crashes ?? 0) > 0 : true
 }
 
 /** An attempt says that it may have had an effect when it was cut off, or a worker died over it. */
 export function mayHaveActedLaw({ entry, run, procedure }: Step): Finding[] {
-  if (entry.type !== 'attempt_failed' && entry.type !== 'interrupted') return []
-  const state: StateDocument | undefined = stateOf(procedure, run.state)
-  const open = entry.type === 'interrupted' || EFFECT_UNKNOWN.has(entry.error?.code ?? '') || (entry.crashes ?? 0) > 0
-  const expected = open && Boolean(state?.rollback) && !run.rollback
+  const ofAttempt = ['attempt_failed', 'interrupted'].includes(entry.type) || entry.held?.kind === 'attempt'
+  const cutOff = entry.type === 'interrupted' || EFFECT_UNKNOWN.has(entry.error?.code ?? '')
+  const open = ofAttempt && (cutOff || (entry.crashes ?? 0) > 0)
+  const expected = open && Boolean(stateOf(procedure, run.state)?.rollback) && !run.rollback
   if (expected === (entry.mayHaveActed === true)) return []
   return expected
     ? [['lost', 'the attempt may have had an effect, which is not noted']]

@@ -10,12 +10,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { type ProceduralStore, ProcessionError, type RunState } from '../../../src/index.js'
 import type { SentEvent } from '../checker/checker.js'
 import { isOver } from '../checker/formats.js'
-import { type Deed, type PlannedDeed, plannedDeeds } from './deeds.js'
+import { type Deed, type PlannedDeed, plannedDeeds, plannedRollbackPause } from './deeds.js'
 import { isMended, kindOf, type LoadPlan } from './plan.js'
 
 const POLL_MS = 50
 const RETRY_MS = 50
-const MEND_EVERY_MS = 250
+const WATCH_EVERY_MS = 200
 const MOST_AT_ONCE = 100
 
 /** What a call can be refused with when the run has gone on meanwhile. */
@@ -39,6 +39,7 @@ export class Callers {
   readonly #runIds: readonly string[]
   readonly #answers = new Map<string, Answer>()
   readonly #deeds: readonly PlannedDeed[]
+  readonly #pausedRollbacks = new Set<string>()
   #abandoned = false
 
   constructor(store: ProceduralStore, plan: LoadPlan, runIds: readonly string[], loadMs: number) {
@@ -52,7 +53,7 @@ export class Callers {
   async act(): Promise<void> {
     try {
       const acting = this.#actInTime()
-      await Promise.all([acting, this.#mend(acting)])
+      await Promise.all([acting, this.#watch(acting)])
       await this.#finish()
     } catch (error) {
       this.surprises.push(`a caller failed: ${(error as Error).stack}`)
@@ -140,8 +141,8 @@ export class Callers {
     this.#answers.set(eventId, answer)
   }
 
-  /** Retries rollbacks that have stopped, as long as there is anything else to do. */
-  async #mend(acting: Promise<void>): Promise<void> {
+  /** Looks at the runs now and then, as long as there is anything else to do: pauses rollbacks, mends those that stopped. */
+  async #watch(acting: Promise<void>): Promise<void> {
     let isActing = true
     void acting.finally(() => {
       isActing = false
@@ -151,8 +152,22 @@ export class Callers {
         const { items } = await this.#store.runs({ status: 'failed', limit: 1_000 })
         for (const run of items) if (this.#isMendable(run)) await this.#call(() => this.#store.retry(run.id))
       })
-      await delay(MEND_EVERY_MS)
+      await this.#call(async () => {
+        const { items } = await this.#store.runs({ status: 'rolling_back', limit: 1_000 })
+        for (const { id } of items) void this.#pauseRollback(id)
+      })
+      await delay(WATCH_EVERY_MS)
     }
+  }
+
+  /** Pauses a rollback for a while, if that is planned and was not done yet. */
+  async #pauseRollback(runId: string): Promise<void> {
+    const forMs = plannedRollbackPause(this.#plan, runId)
+    if (forMs === undefined || this.#pausedRollbacks.has(runId)) return
+    this.#pausedRollbacks.add(runId)
+    await this.#call(() => this.#store.pause(runId))
+    await delay(forMs)
+    await this.#call(() => this.#store.resume(runId), true)
   }
 
   #isMendable({ id, rollback }: RunState): boolean {

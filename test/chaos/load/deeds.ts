@@ -21,6 +21,8 @@ export interface PlannedDeed {
 /** Of 100 runs, so many are paused once, each for up to so long. */
 const PAUSED_PERCENT = 40
 const LONGEST_PAUSE_MS = 1_500
+/** Of 100 runs that roll back, so many are paused meanwhile. */
+const ROLLBACK_PAUSED_PERCENT = 40
 /** Of 100 gated runs, so many are sent an event that no state takes. */
 const UNWANTED_PERCENT = 25
 /** How often an event of a gated run is sent, with the same id. */
@@ -45,6 +47,12 @@ export function plannedDeeds(plan: LoadPlan, runId: string, loadMs: number): Pla
   if (kind === 'wild')
     for (let n = 1; n <= WILD_DEEDS; n++) deeds.push({ runId, atMs: at(`wild ${n}`), deed: wildDeed(plan, runId, n) })
   return deeds
+}
+
+/** For how long a run's rollback is paused, ms; undefined when it is not. */
+export function plannedRollbackPause(plan: LoadPlan, runId: string): number | undefined {
+  if (!happens(plan, `rollback paused ${runId}`, ROLLBACK_PAUSED_PERCENT)) return undefined
+  return chance(plan, `rollback pause ${runId}`) * LONGEST_PAUSE_MS
 }
 
 function gateDeeds(plan: LoadPlan, runId: string): (Deed & { kind: 'event' })[] {

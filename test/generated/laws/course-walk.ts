@@ -63,7 +63,8 @@ export class CourseWalk implements Walk {
     const fails = type === 'failed' || (type === 'rollback_started' && entry.cause === 'failure')
     const reported = source === 'action' || (source === 'timer' && error?.code === 'state_timeout')
     if (fails && reported && error && !entry.rollbackError) this.#checkNothingTakes('error', entry, before)
-    if (source === 'timer' && error?.code === 'state_timeout' && this.#taker('timeout', entry, before))
+    // The error comes of it only when no transition takes the timeout itself.
+    if (source === 'timer' && error?.code === 'state_timeout' && this.#taker('timeout', { source }, before))
       this.#complain(`a transition takes the timeout: ${show(entry)}`)
     if (source === 'action' && event?.name === 'error' && !error)
       this.#complain(`an action that emits "error" has failed: ${show(entry)}`)
@@ -93,7 +94,7 @@ export class CourseWalk implements Walk {
   }
 
   /** The transition that takes an event of this name, with what the entry tells of it. */
-  #taker(name: string, { source, event, patch, error = undefined }: HistoryEntry, before: ReplayedRun) {
+  #taker(name: string, { source, event, patch, error }: Partial<HistoryEntry>, before: ReplayedRun) {
     const context = source === 'action' ? { ...before.context, ...patch } : before.context
     const sight: Sight = { context, event: event?.name === name ? event : { name }, error: error ?? before.error }
     return takerOf(this.#procedure, before.state, sight, source)
