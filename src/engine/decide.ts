@@ -104,14 +104,12 @@ function refusedResult({ attempt, crashes }: ActionSucceeded, why: string): Atte
   return { kind: 'attempt_failed', error, attempt, nonRetryable: true, random: 0, ...told }
 }
 
-/** A compensation that emits `error` has failed, as any action that does. */
+/** A compensation that emits `error` has failed for good, as an action that does emits its error at once. */
 function decideCompensation(procedure: CompiledProcedure, run: RunRecord, input: ActionSucceeded): Decision {
   if (input.event !== 'error') return decideCompensated(procedure, run, input)
+  const state = run.rollback?.compensating?.state ?? run.state
   const { attempt, crashes } = input
-  const { code, message } = emittedError(run, input)
-  const told = crashes === undefined ? {} : { crashes }
-  const final = { kind: 'attempt_failed', error: { code, message }, attempt, nonRetryable: true, random: 0 } as const
-  return decideAttemptFailed(procedure, run, { ...final, ...told })
+  return stopRollback(run, { ...emittedError(run, input), state }, [], { attempt, ...(crashes ? { crashes } : {}) })
 }
 
 /** A failed attempt of the state's action, or of the compensation that is under way. */

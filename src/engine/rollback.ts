@@ -112,7 +112,12 @@ function afterCompensation(procedure: CompiledProcedure, run: RunRecord): Commit
 }
 
 /** A compensation has failed for good: somebody has to look. The error that began the rollback stays the run's own. */
-export function stopRollback(run: RunRecord, error: RunError, before: readonly EntryDraft[]): CommitDecision {
+export function stopRollback(
+  run: RunRecord,
+  error: RunError,
+  before: readonly EntryDraft[],
+  facts: Pick<EntryDraft, 'attempt' | 'crashes'> = {},
+): CommitDecision {
   const { compensating, cancelled: _cancelled, ...rollback } = run.rollback!
   const { pause: _pause, ...rest } = run
   const entry: EntryDraft = {
@@ -121,6 +126,7 @@ export function stopRollback(run: RunRecord, error: RunError, before: readonly E
     source: 'action',
     from: run.state,
     reason: 'manual_intervention',
+    ...facts,
     rollbackError: error,
     ...(!run.error && { error }),
     ...(compensating && { compensates: compensating }),

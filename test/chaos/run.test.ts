@@ -68,7 +68,7 @@ describe('the chaos command', () => {
       '--kill-every-ms',
       '200',
       '--work-ms',
-      '800',
+      '400',
       '--seed',
       '7',
       '--json',
@@ -79,7 +79,10 @@ describe('the chaos command', () => {
       settings: { procedures: 40, states: 3, workers: 2, appendfsync: 'everysec' },
       seed: 7,
       problems: [],
+      inexact: [],
+      misanswered: [],
       surprises: [],
+      entries: { started: 40, rollback_started: expect.any(Number), paused: expect.any(Number) },
       ...{ lost: 0, doubled: 0, reordered: 0, stuck: 0, orphanKeys: 0, kills: 1, stops: 1, redisKills: 1 },
     })
     expect(code).toBe(0)

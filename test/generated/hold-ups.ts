@@ -5,6 +5,8 @@ import type { Redis } from 'ioredis'
 const LOOK_MS = 10
 /** What a look may take without being a hold-up. */
 const USUAL_MS = 4
+/** Hold-ups that lie within such a time of each other add up: one thing may be late by all of them. */
+const SPAN_MS = 500
 
 /**
  * Notices when this process, or its Redis, is held up by what else the machine does: a look every so often, each with a
@@ -30,8 +32,15 @@ export class HoldUps {
     }
   }
 
-  /** For how long all was held up since `start` (by `performance.now()`), ms in sum. */
-  since(start: number): number {
-    return this.#looks.reduce((sum, { at, lateMs }) => (at > start ? sum + lateMs : sum), 0)
+  /** The most that anything can have been held up since `start` (by `performance.now()`), ms. */
+  worstSince(start: number): number {
+    const looks = this.#looks.slice(this.#looks.findIndex(({ at }) => at > start))
+    let [first, sum, worst] = [0, 0, 0]
+    for (const { at, lateMs } of looks) {
+      sum += lateMs
+      for (; looks[first]!.at < at - SPAN_MS; first++) sum -= looks[first]!.lateMs
+      worst = Math.max(worst, sum)
+    }
+    return worst
   }
 }

@@ -74,9 +74,10 @@ export class RealFleet {
     const { run: virtualRun } = virtual.fleet
     const watched = new WatchedRun(functions, virtualRun.now - virtual.startedAt + STUCK_MS)
     this.#runs.set(id, watched)
-    const run = await this.#store.startProcedure(procedure, version, context, { runId: id, ...start })
+    const run = this.#store.run(id)
     const answers: Answer[] = []
-    const strayed = await follow(virtual, watched, run, answers)
+    const begin = () => again(() => this.#store.startProcedure(procedure, version, context, { runId: id, ...start }))
+    const strayed = await strayOf(() => follow(virtual, watched, run, { begin, answers }))
     if (strayed !== undefined) await run.cancel('strayed').catch(() => {})
     const { items } = await run.history({ limit: 1_000 })
     const state = comparable(await run.state())
@@ -84,28 +85,44 @@ export class RealFleet {
   }
 }
 
-/** Does what the caller did. Resolves with how the run strayed, if it did. */
+/** Makes a call that does the same each time once more when Redis did not answer it. */
+async function again(call: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return await call()
+  } catch (error) {
+    if (error instanceof ProcessionError && error.retryable) return call()
+    throw error
+  }
+}
+
+/** How a run strayed, if it did. A Redis that did not answer in time is not the run's fault, and leaves nothing to compare. */
+async function strayOf(work: () => Promise<void>): Promise<string | undefined> {
+  try {
+    await work()
+    return undefined
+  } catch (error) {
+    if (error instanceof Strayed || (error instanceof ProcessionError && error.retryable)) return error.message
+    throw error
+  }
+}
+
+/** Does what the caller did. */
 async function follow(
   virtual: Played,
   watched: WatchedRun,
   run: RunHandle,
-  answers: Answer[],
-): Promise<string | undefined> {
-  try {
-    for (const [i, { looked, afterMs, acted, request }] of virtual.steps.entries()) {
-      await watched.comesTo({ ...looked, late: 0 }, `before step ${i + 1}, ${request.do}`)
-      if (afterMs > 0) await delay(afterMs)
-      await watched.comesTo({ ...acted, late: 0 }, `at step ${i + 1}, ${request.do}, ${afterMs} ms later`)
-      answers.push(await ask(run, request))
-    }
-    const writes = writesOf(virtual.fleet.run)
-    const late = virtual.fleet.run.record.seq - writes
-    await watched.comesTo({ writes, calls: virtual.book.seen.length, late }, 'at its end')
-    return undefined
-  } catch (error) {
-    if (error instanceof Strayed) return error.message
-    throw error
+  { begin, answers }: { begin: () => Promise<unknown>; answers: Answer[] },
+): Promise<void> {
+  await begin()
+  for (const [i, { looked, afterMs, acted, request }] of virtual.steps.entries()) {
+    await watched.comesTo({ ...looked, late: 0 }, `before step ${i + 1}, ${request.do}`)
+    if (afterMs > 0) await delay(afterMs)
+    await watched.comesTo({ ...acted, late: 0 }, `at step ${i + 1}, ${request.do}, ${afterMs} ms later`)
+    answers.push(await ask(run, request))
   }
+  const writes = writesOf(virtual.fleet.run)
+  const late = virtual.fleet.run.record.seq - writes
+  await watched.comesTo({ writes, calls: virtual.book.seen.length, late }, 'at its end')
 }
 
 /** Where a run stands, with how many late results were noted. */
@@ -166,7 +183,7 @@ async function ask(run: RunHandle, request: Request): Promise<Answer> {
     if (request.do === 'update') return { run: comparable(await run.updateContext(request.patch)) }
     return { run: comparable(await run[request.do](reasonOf(request))) }
   } catch (error) {
-    if (!(error instanceof ProcessionError)) throw error
+    if (!(error instanceof ProcessionError) || error.retryable) throw error
     return { refused: error.code, message: error.message }
   }
 }

@@ -78,11 +78,11 @@ function checkAllAreTold(
   history: readonly HistoryEntry[],
   complain: Complain,
 ) {
-  const ends = history.filter(({ type, source, attempt, error, reason }) => {
+  const ends = history.filter(({ type, source, attempt, error }) => {
     if (type === 'discarded' || type === 'interrupted') return true
     if (type === 'attempt_failed') return error!.code !== 'worker_lost'
     const failed = error !== undefined && error.code !== 'action_failed'
-    return source === 'action' && attempt !== undefined && !failed && reason !== 'manual_intervention'
+    return source === 'action' && attempt !== undefined && !failed
   })
   const slept = history.filter((entry) => ends.includes(entry) && isSleepEnd(entry, begun, history)).length
   // A run whose history is full fails at its next step, whatever that would have told.

@@ -16,7 +16,9 @@ export function checkEnd({ fleet, steps }: Played, complain: Complain): void {
   const { terminal, outcome } = stateNamed(procedure, state)
   if (status === 'completed' && !(terminal && outcome === 'success')) complain(`completed in ${show(state)}`)
   if (status === 'failed' && !error && outcome !== 'failure') complain('failed without an error')
-  if (status === 'failed' && procedure.onFailure === 'rollback' && !rollback?.error)
+  // A terminal state that means failure is one; it rolls back what there is to undo.
+  const nothingToUndo = terminal && outcome === 'failure' && !undo
+  if (status === 'failed' && procedure.onFailure === 'rollback' && !rollback?.error && !nothingToUndo)
     complain('failed, and not rolled back')
   if (status === 'rolled_back' && (undo || !rollback)) complain(`rolled back as ${show(record)}`)
   if (history.length > MOST_ENTRIES) complain(`${history.length} entries`)

@@ -38,19 +38,22 @@ export class UndoWalk implements Walk {
     if (type === 'interrupted' && !entry.compensates) this.#mayHaveActed = true
     if (type === 'compensating' || type === 'compensated') this.#checkOrder(entry)
     if (type === 'compensated') this.#undo.pop()
-    if (!before.rollback) this.#leave(entry)
+    if (type === 'held' && entry.mayHaveActed) this.#mayHaveActed = true
+    if (!before.rollback) this.#leave(entry, before)
     const over = status === 'completed' || (status === 'cancelled' && !before.rollback)
     if (over || type === 'reset' || type === 'rolled_back') this.#checkAllUndone(entry)
     if (entersState(entry)) this.#enter({ state: entry.state!, revision: entry.revision! })
   }
 
   /** The action of the visit comes to its end, by itself or cut off. */
-  #leave(entry: HistoryEntry): void {
+  #leave(entry: HistoryEntry, before: ReplayedRun): void {
     const { type, source, error, event } = entry
     const moves = ['transition', 'stayed', 'finished', 'held', 'failed', 'rollback_started'].includes(type)
     if (!this.#acting || !moves || (type === 'held' && entry.held?.kind !== 'entry')) return
     const reportedFailure = source === 'action' && (error !== undefined || event?.name === 'error')
-    if (!reportedFailure || this.#mayHaveActed) this.#join()
+    // While an attempt is held none is under way: those before it have reported their failures.
+    const idle = reportedFailure || before.pause?.held?.kind === 'attempt'
+    if (!idle || this.#mayHaveActed) this.#join()
     this.#acting = false
   }
 
