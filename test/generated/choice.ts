@@ -6,9 +6,8 @@ import { CALM_TRAITS, Distribution, traitsOf } from './distribution.js'
 import { play } from './play.js'
 
 export interface ChosenCase {
-  readonly seed: number
-  /** Its number among the cases of the seed, from 0. */
-  readonly number: number
+  /** Where it comes from: a seed and its number among the cases of the seed, or a name. */
+  readonly title: string
   readonly one: GeneratedCase
 }
 
@@ -40,7 +39,7 @@ export function chooseCases(
         if (wanted.length === 0) return { chosen, distribution }
         if (!traits.some((name) => wanted.includes(name))) continue
       }
-      chosen.push({ seed, number, one })
+      chosen.push({ title: `seed ${seed}, case ${number}`, one })
       distribution.add(traits)
     }
   }

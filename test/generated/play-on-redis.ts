@@ -28,6 +28,9 @@ export interface RealPlay {
 /** A run that gives no sign of life for so much longer than all of it took in virtual time comes no further. */
 const STUCK_MS = 3_000
 
+/** How often a call is made that Redis does not answer in time. */
+const MOST_TRIES = 5
+
 class Strayed extends Error {}
 
 /** Runs as they go on, in this process: what was written to each, and what its functions were called with. */
@@ -79,19 +82,20 @@ export class RealFleet {
     const begin = () => again(() => this.#store.startProcedure(procedure, version, context, { runId: id, ...start }))
     const strayed = await strayOf(() => follow(virtual, watched, run, { begin, answers }))
     if (strayed !== undefined) await run.cancel('strayed').catch(() => {})
-    const { items } = await run.history({ limit: 1_000 })
-    const state = comparable(await run.state())
+    const { items } = await again(() => run.history({ limit: 1_000 }))
+    const state = comparable(await again(() => run.state()))
     return { answers, calls: watched.book.seen, history: items, state, ...(strayed !== undefined && { strayed }) }
   }
 }
 
-/** Makes a call that does the same each time once more when Redis did not answer it. */
-async function again(call: () => Promise<unknown>): Promise<unknown> {
-  try {
-    return await call()
-  } catch (error) {
-    if (error instanceof ProcessionError && error.retryable) return call()
-    throw error
+/** Makes a call that does the same each time, until Redis answers it: a machine with much else to do may hold that up. */
+async function again<Value>(call: () => Promise<Value>): Promise<Value> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof ProcessionError) || !error.retryable || tries === MOST_TRIES) throw error
+    }
   }
 }
 

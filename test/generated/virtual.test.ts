@@ -11,6 +11,7 @@ import type { GeneratedCase } from './case.js'
 import { linesOf } from './compare.js'
 import { Distribution, traitsOf } from './distribution.js'
 import { judge } from './laws/laws.js'
+import { PINNED } from './pinned.js'
 import { play } from './play.js'
 import { SETTINGS } from './settings.js'
 
@@ -47,6 +48,8 @@ describe('generated procedures in virtual time', () => {
     },
     SEED_MS,
   )
+
+  test.each(Object.entries(PINNED))('%s', (_title, one) => check(one))
 
   test('are of every kind: none has become rare', () => {
     if (SETTINGS.table) console.log(distribution.table())

@@ -118,6 +118,17 @@ describe('telemetry', () => {
     }
   })
 
+  test('a hook that is no function is refused, and one whose promise rejects disturbs nobody', async () => {
+    const connection = { connection: ns.url, prefix: ns.prefix }
+    const wrong = { ...connection, telemetry: {} as never }
+    await expect(ProceduralStore.connect(wrong)).rejects.toMatchObject({ code: 'invalid_argument' })
+    // An unhandled rejection would fail this file.
+    const hook = async () => Promise.reject(new Error('the hook is down'))
+    const loud = await ProceduralStore.connect({ ...connection, telemetry: hook })
+    await loud.startProcedure('told', '1.0')
+    await loud.close()
+  })
+
   test('a hook that throws changes nothing', async () => {
     const loud = await ProceduralStore.connect({
       connection: ns.url,
