@@ -109,7 +109,13 @@ function requestOf(options: z.infer<typeof schema>, context: JsonObject, subject
     ...(priority !== undefined && { priority }),
   }
   const different = [...new Set(tags)]
-  const told = { ...subject, drive, timeoutMs: timeoutMs ?? null, ...how, ...(different.length > 0 && { tags: [...different].sort() }) }
+  const told = {
+    ...subject,
+    drive,
+    timeoutMs: timeoutMs ?? null,
+    ...how,
+    ...(different.length > 0 && { tags: [...different].sort() }),
+  }
   const fingerprint = digestOf(told).slice(0, 16)
   const id = named === undefined ? newRunId(Date.now()) : runId === undefined ? named : checkRunId(named)
   return { id, named: named !== undefined, context, drive, ...how, tags: different, fingerprint }

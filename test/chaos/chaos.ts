@@ -96,32 +96,10 @@ export async function runChaos(
   try {
     await onRedis(redis.url)
     store = await ProceduralStore.connect({ connection: redis.url, prefix: PREFIX })
-    const runIds = runIdsOf(settings)
-    // What the load takes when it is not disturbed.
-    const undisturbedMs = (executionsOf(plan, runIds) * workMs) / (settings.workers * concurrency)
-    await startRuns(store, plan, runIds, undisturbedMs)
-    const began = performance.now()
-    await fleet.start(settings.workers)
-    const callers = new Callers(store, plan, runIds, undisturbedMs)
-    const acted = callers.act()
-    const redisKills = await strike({ redis, fleet, callers }, settings)
-    const loadMs = performance.now() - began
-    callers.abandon()
-    await acted
-    await untilAtRest(redis.client, settings)
-    await callers.repeat()
-    await fleet.stop()
-    const verdict = await verdictOf({
-      client: redis.client,
-      prefix: PREFIX,
-      plan,
-      runIds,
-      effectsDir,
-      fleet,
-      callers,
-      redisKills,
-    })
-    return { ...verdict, redisKills, loadMs }
+    const struck = { redis, fleet, store, plan, runIds: runIdsOf(settings) }
+    const { callers, redisKills, loadMs } = await sufferLoad(struck, settings)
+    const remains = { ...struck, client: redis.client, prefix: PREFIX, effectsDir, callers, redisKills }
+    return { ...(await verdictOf(remains)), redisKills, loadMs }
   } finally {
     await fleet.stop()
     await store?.close()
@@ -129,6 +107,35 @@ export async function runChaos(
     clean()
     process.off('exit', clean)
   }
+}
+
+/** What a load needs, and what strikes hit. */
+interface Struck {
+  readonly redis: TestRedis
+  readonly fleet: ChaosFleet
+  readonly store: ProceduralStore
+  readonly plan: LoadPlan
+  readonly runIds: readonly string[]
+}
+
+/** The load from its first start to rest, with strikes and callers; the fleet is stopped behind it. */
+async function sufferLoad(struck: Struck, settings: ChaosSettings) {
+  const { redis, fleet, store, plan, runIds } = struck
+  // What the load takes when it is not disturbed.
+  const undisturbedMs = (executionsOf(plan, runIds) * plan.workMs) / (settings.workers * settings.concurrency)
+  await startRuns(store, plan, runIds, undisturbedMs)
+  const began = performance.now()
+  await fleet.start(settings.workers)
+  const callers = new Callers(store, plan, runIds, undisturbedMs)
+  const acted = callers.act()
+  const redisKills = await strike(struck, callers, settings)
+  const loadMs = performance.now() - began
+  callers.abandon()
+  await acted
+  await untilAtRest(redis.client, settings)
+  await callers.repeat()
+  await fleet.stop()
+  return { callers, redisKills, loadMs }
 }
 
 async function startRuns(
@@ -147,18 +154,11 @@ async function startRuns(
     )
 }
 
-/** What strikes hit, and who is told when the load stands still. */
-interface Struck {
-  readonly redis: TestRedis
-  readonly fleet: ChaosFleet
-  readonly callers: Callers
-}
-
 /**
  * Strikes by the seed until the load is over, or stands still. The next victim is chosen when the fleet is whole again, so
  * that the load gets on; now and then all of it goes at once. Returns how often Redis was killed.
  */
-async function strike({ redis, fleet, callers }: Struck, settings: ChaosSettings): Promise<number> {
+async function strike({ redis, fleet }: Struck, callers: Callers, settings: ChaosSettings): Promise<number> {
   const random = seededRandom(settings.seed)
   const progress = new Progress(redis.client, callers, settings.procedures)
   const frozenMs = settings.lockDurationMs + 2 * settings.stalledIntervalMs

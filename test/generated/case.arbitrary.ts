@@ -10,7 +10,8 @@ import {
   type GeneratedCase,
   type Weather,
 } from './case.js'
-import { given, key, maybe, playable, share, times } from './document.arbitrary.js'
+import { key, playable } from './document.arbitrary.js'
+import { given, maybe, share, times } from './weighted.js'
 
 type When = CaseStep['when']
 

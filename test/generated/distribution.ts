@@ -77,10 +77,10 @@ const TRAITS: Readonly<Record<string, Trait>> = {
 
   'guards block an action’s event': [3, wrote('stayed', ({ blocked }) => blocked !== undefined)],
   'a guard cannot be evaluated': [
-    2,
+    1.3,
     ({ history }) => history.some(({ guardFailures, blocked }) => guardFailures ?? blocked?.some((one) => one.failure)),
   ],
-  'a blocked run goes on when its context changes': [0.15, freed],
+  'a blocked run goes on when its context changes': [0.1, freed],
   'guards block a caller’s event': [2, answered('guard_blocked')],
   'no transition for a caller’s event': [1.5, answered('no_transition')],
   'a caller’s event is taken': [18, wrote('transition', ({ source }) => source === 'caller')],
@@ -101,7 +101,7 @@ const TRAITS: Readonly<Record<string, Trait>> = {
     1,
     wrote('discarded', ({ error }) => error?.code !== 'E_STOPPED'),
   ],
-  'an event id is used again': [0.7, repeated],
+  'an event id is used again': [0.5, repeated],
 
   'an event waits in the mailbox': [5, wrote('buffered')],
   'the mailbox is read': [0.7, ({ history }) => history.some(({ mail }) => mail !== undefined)],

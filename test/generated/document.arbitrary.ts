@@ -5,67 +5,10 @@
  */
 import fc from 'fast-check'
 import type { Json, JsonObject } from '../../src/kernel/json.js'
-import { condition, FIELDS, guard, patch, STATES, value } from '../support/procedures.arbitrary.js'
+import { condition, FIELDS, guard, STATES, value } from '../support/procedures.arbitrary.js'
+import { code, ending, script } from './call.arbitrary.js'
 import { BUDGET_SPENT, type CallScript, SCRIPTED } from './case.js'
-
-/** Milliseconds, real ones too. */
-export const UNIT_MS = 200
-export const times = (...units: number[]) => fc.constantFrom(...units.map((unit) => unit * UNIT_MS))
-
-/** An arbitrary by its share of a hundred. */
-export const share = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary })
-/** Takes out what is undefined: JSON has no such thing. */
-export function given<T extends object>(fields: T): T {
-  return Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined)) as T
-}
-
-/** Present in so many of a hundred. */
-export const maybe = <T>(percent: number, arbitrary: fc.Arbitrary<T>) =>
-  fc.oneof(share(100 - percent, fc.constant(undefined)), share(percent, arbitrary))
-
-const code = fc.constantFrom('E_A', 'E_B')
-
-/** What a call does. Which event it emits is settled when it is known what its state's events are: of them, or any. */
-const does: fc.Arbitrary<Pick<CallScript, 'does' | 'value' | 'event' | 'code'>> = fc.oneof(
-  share(48, fc.record({ does: fc.constant('return' as const), value: patch as fc.Arbitrary<Json> })),
-  share(6, fc.record({ does: fc.constant('return' as const), value: fc.constantFrom<Json>('text', 7, false, [1]) })),
-  share(
-    18,
-    fc.record(
-      {
-        does: fc.constant('emit' as const),
-        event: fc.constantFrom('0', '0', '1', '2', '3', 'again', 'error', 'timeout'),
-        value: patch as fc.Arbitrary<Json>,
-      },
-      { requiredKeys: ['does', 'event'] },
-    ),
-  ),
-  share(27, fc.record({ does: fc.constant('throw' as const), code })),
-  share(3, fc.record({ does: fc.constant('throw_final' as const), code })),
-  share(2, fc.constant({ does: 'return_nonsense' as const })),
-)
-
-/** How long a call takes; one that never ends listens to its signal. */
-const lasts: fc.Arbitrary<Pick<CallScript, 'lastsMs' | 'listens'>> = fc.oneof(
-  share(68, fc.constant({ lastsMs: 0, listens: true })),
-  share(24, fc.record({ lastsMs: times(2, 4), listens: fc.boolean() })),
-  share(8, fc.constant({ lastsMs: null, listens: true })),
-)
-
-const fate = maybe(20, fc.constantFrom('gives_back' as const, 'dies' as const))
-
-const callScript: fc.Arbitrary<CallScript> = fc
-  .tuple(does, lasts, fate)
-  .map(([what, how, lost]) => ({ ...what, ...how, ...(lost && { fate: lost }) }))
-/** At most four results; a worker that dies at every call would end in the same way each time. */
-const script = fc.array(callScript, { minLength: 1, maxLength: 4 })
-
-/** A compensation that never ended would hold its run for ever; one that lasts can be met under way. */
-const ending = (calls: CallScript[]) =>
-  calls.map((call) => ({
-    ...call,
-    lastsMs: call.lastsMs === 0 && call.does === 'return' ? 2 * UNIT_MS : (call.lastsMs ?? 0),
-  }))
+import { given, maybe, share, times } from './weighted.js'
 
 type Kind = 'function' | 'instant' | 'sleep' | 'wait'
 

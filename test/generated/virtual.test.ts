@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { parseProcedure } from '../../src/procedure/validate.js'
 import { generatedCase } from './case.arbitrary.js'
 import type { GeneratedCase } from './case.js'
 import { linesOf } from './compare.js'
@@ -15,7 +16,7 @@ import { PINNED } from './pinned.js'
 import { play } from './play.js'
 import { SETTINGS } from './settings.js'
 
-/** Of so many cases one is played twice. */
+/** Of so many cases one is played twice, and its document validated. */
 const TWICE_EVERY = 8
 /** Fewer cases than this say nothing about shares. */
 const ENOUGH_FOR_SHARES = 5_000
@@ -30,6 +31,7 @@ function check(one: GeneratedCase): void {
   if (faults.length > 0) throw new Error(`${faults.join('\n')}\n${linesOf(history)}`)
   distribution.add(traitsOf(played))
   if (distribution.cases % TWICE_EVERY !== 0) return
+  parseProcedure(one.document)
   const again = play(one).fleet.run.history
   if (!isDeepStrictEqual(history, again))
     throw new Error(`the same case came to two histories:\n${linesOf(history)}\n\n${linesOf(again)}`)

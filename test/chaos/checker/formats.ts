@@ -60,7 +60,12 @@ const jsonText = <Schema extends z.ZodType>(schema: Schema) =>
     .pipe(schema)
 const whole = z.string().regex(/^\d+$/).transform(Number)
 
-const errorSchema = z.looseObject({ code: z.string(), message: z.string(), state: z.string() })
+const errorSchema = z.looseObject({
+  code: z.string(),
+  message: z.string(),
+  state: z.string(),
+  attempt: z.int().optional(),
+})
 const eventSchema = z.looseObject({ name: z.string(), payload: z.unknown().optional() })
 const visitSchema = z.looseObject({ state: z.string(), revision: z.int() })
 const heldSchema = z.looseObject({

@@ -85,14 +85,22 @@ function failureLaw({ entry, run, behind, procedure }: Step): Finding[] {
       ? [['lost', 'a failure that is to be rolled back ended the run']]
       : []
   }
-  const exhausted = behind?.type === 'attempt_failed' && behind.retryInMs === undefined
-  if (!exhausted || !run.rollback?.compensating)
+  const error = errorOfCompensation(entry, behind)
+  if (!error || !run.rollback?.compensating)
     return [['reordered', 'it calls for somebody to look, but no compensation was used up']]
   const told = entry.rollbackError && entry.reason === 'manual_intervention'
   if (!told) return [['lost', 'the compensation’s error and "manual_intervention" belong together']]
-  return isDeepStrictEqual(entry.rollbackError, behind.error)
+  return isDeepStrictEqual(entry.rollbackError, error)
     ? []
-    : [['reordered', `its error is ${show(entry.rollbackError)}, the attempt’s ${show(behind.error)}`]]
+    : [['reordered', `its error is ${show(entry.rollbackError)}, the attempt’s ${show(error)}`]]
+}
+
+/** What a compensation was used up with: its last attempt's error, or that of the attempt which emitted "error" itself. */
+function errorOfCompensation(entry: Entry, behind: Entry | undefined): Entry['error'] {
+  if (behind?.type === 'attempt_failed') return behind.retryInMs === undefined ? behind.error : undefined
+  return entry.rollbackError?.attempt !== undefined && entry.rollbackError.attempt === entry.attempt
+    ? entry.rollbackError
+    : undefined
 }
 
 /** A cancelled rollback ends behind the compensation that was under way, between two, or where a pause holds one up. */

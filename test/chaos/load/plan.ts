@@ -28,10 +28,11 @@ export const MAX_UNDO_RETRIES = 2
 /** Of 100 visits, so many fail at least once, so many at least twice. */
 const ONCE_PERCENT = 15
 const TWICE_PERCENT = 4
-/** Of 100 compensations, so many fail for good, so many of the others once or twice; so many work three times as long. */
+/** Of 100 compensations, so many fail for good, so many of the others once or twice; so many work twice as long. */
 const UNDO_FOR_GOOD_PERCENT = 6
 const UNDO_FLAKY_PERCENT = 30
 const UNDO_SLOW_PERCENT = 20
+const UNDO_WORK = 4
 /** Of 100 runs, so many are of each kind; the rest are chains. */
 const SAGA_PERCENT = 45
 const GATED_PERCENT = 20
@@ -140,8 +141,8 @@ export function plannedWorkMs(plan: LoadPlan, idempotencyKey: string, attempt: n
   return plan.workMs * (0.5 + chance(plan, `work ${idempotencyKey} ${attempt}`))
 }
 
-/** How long one attempt of a compensation works, ms: twice as long as another action, so that kills find it. */
+/** How long one attempt of a compensation works, ms: longer than another action, so that kills find it. */
 export function plannedUndoMs(plan: LoadPlan, idempotencyKey: string, attempt: number): number {
   const slow = happens(plan, `undo slow ${idempotencyKey}`, UNDO_SLOW_PERCENT)
-  return plannedWorkMs(plan, idempotencyKey, attempt) * 2 * (slow ? 3 : 1)
+  return plannedWorkMs(plan, idempotencyKey, attempt) * UNDO_WORK * (slow ? 2 : 1)
 }

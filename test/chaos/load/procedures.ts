@@ -10,7 +10,7 @@ const undo = {
   function: 'undo',
   retry: { max_retries: MAX_UNDO_RETRIES, ...backoff },
 }
-const UNDO_SLEEP_MS = 150
+const UNDO_SLEEP_MS = 500
 const WILD_TIMEOUT_MS = 1_500
 
 /** What undoes a saga's step: every third sleeps, and only the second leaves nothing to undo. */
