@@ -74,7 +74,9 @@ function decideActionSucceeded(procedure: CompiledProcedure, run: RunRecord, inp
   if (!merge.ok) return decideAttemptFailed(procedure, run, refusedResult(input, merge.why))
   const event: EventRecord = { name: input.event }
   const merged: RunRecord = { ...run, context: merge.context }
-  const left = leaveVisit(procedure, merged, input.event === 'error' ? 'failed' : 'succeeded')
+  const acted = state.rollback !== undefined && (input.crashes ?? 0) > 0
+  const ended: RunRecord = acted ? { ...merged, mayHaveActed: true } : merged
+  const left = leaveVisit(procedure, ended, input.event === 'error' ? 'failed' : 'succeeded')
   const facts = {
     attempt: input.attempt,
     ...(input.patch && { patch: input.patch }),

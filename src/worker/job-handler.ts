@@ -202,9 +202,11 @@ export class RunJobHandler implements JobHandler {
       reason: isEnded(run.status) ? `the run was ${run.status}` : 'the run had moved on',
       ...(visited && { from: visited.state }),
       ...(outcome && { event: { name: outcome.event } }),
-      ...(failure && {
-        error: { code: failure.code, message: failure.message, state: visited?.state ?? run.state, attempt },
-      }),
+      // A late result that would have been refused is late, and no failure.
+      ...(failure &&
+        !outcome && {
+          error: { code: failure.code, message: failure.message, state: visited?.state ?? run.state, attempt },
+        }),
     }
     return { kind: 'completed', keep: false, block: encodeNote(run, entry, { ofVisit: false }) }
   }

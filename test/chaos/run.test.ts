@@ -82,7 +82,8 @@ describe('the chaos command', () => {
       inexact: [],
       misanswered: [],
       surprises: [],
-      entries: { started: 40, rollback_started: expect.any(Number), paused: expect.any(Number) },
+      // A scheduled run that its caller cancels in time never starts.
+      entries: { started: expect.any(Number), rollback_started: expect.any(Number), paused: expect.any(Number) },
       ...{ lost: 0, doubled: 0, reordered: 0, stuck: 0, orphanKeys: 0, kills: 1, stops: 1, redisKills: 1 },
     })
     expect(code).toBe(0)

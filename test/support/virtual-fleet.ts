@@ -218,7 +218,7 @@ export class VirtualFleet {
 
   #takeUp(job: Job): void {
     if (!this.#isCurrent(job)) return
-    if (this.run.record.pause) this.input({ kind: 'attempt_held' })
+    if (this.run.record.pause) this.input({ kind: 'attempt_held', crashes: job.crashes })
     else if (job.crashes <= MOST_CRASHES) this.#begin(job)
     else {
       const message = `the worker of this action died, or stopped renewing its lock, ${job.crashes} times`

@@ -8,6 +8,11 @@ import { type Complain, entersState, show, stateNamed, type Walk } from './walk.
 /** Errors of an attempt that leave open what it did. */
 const EFFECT_UNKNOWN = ['action_timeout', 'worker_lost', 'result_invalid']
 
+/** Whether an entry tells of an attempt of which nobody knows what it did: cut off, given back, or its worker died over it. */
+function leavesOpen({ type, error, crashes = 0 }: HistoryEntry): boolean {
+  return crashes > 0 || type === 'interrupted' || (type === 'attempt_failed' && EFFECT_UNKNOWN.includes(error!.code))
+}
+
 interface Visit {
   readonly state: string
   readonly revision: number
@@ -32,13 +37,10 @@ export class UndoWalk implements Walk {
   }
 
   entry(entry: HistoryEntry, before: ReplayedRun): void {
-    const { type, status, error } = entry
-    if (type === 'attempt_failed' && !entry.compensates)
-      this.#mayHaveActed ||= EFFECT_UNKNOWN.includes(error!.code) || (entry.crashes ?? 0) > 0
-    if (type === 'interrupted' && !entry.compensates) this.#mayHaveActed = true
+    const { type, status } = entry
+    if (!entry.compensates && leavesOpen(entry)) this.#mayHaveActed = true
     if (type === 'compensating' || type === 'compensated') this.#checkOrder(entry)
     if (type === 'compensated') this.#undo.pop()
-    if (type === 'held' && entry.mayHaveActed) this.#mayHaveActed = true
     if (!before.rollback) this.#leave(entry, before)
     const over = status === 'completed' || (status === 'cancelled' && !before.rollback)
     if (over || type === 'reset' || type === 'rolled_back') this.#checkAllUndone(entry)
