@@ -10,7 +10,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { Redis } from 'ioredis'
 import type { HistoryEntry } from '../src/index.js'
 import { ProceduralStore } from '../src/index.js'
@@ -26,8 +26,9 @@ const SKEW_MS = 600_000
 const SPREAD_MS = 4_000
 const FIRST_MS = 1_500
 const MOMENTS = 200
-/** Runs of the load in flight at a time: the workers are busy all the while. */
-const LOAD = 100
+/** Runs of the load in flight at a time, unless told otherwise; 100 saturate two cores with the workers and their Redis. */
+const LOAD = 20
+const MOST_LOAD = 1_000
 const ENTRY = fileURLToPath(new URL('../workers/action-worker.js', import.meta.url))
 
 const waiting = (timeoutMs: number) => ({
@@ -108,11 +109,11 @@ function latenesses(history: readonly HistoryEntry[], procedure: string): { late
   return [{ late: second!.at - first!.at - first!.delayMs!, timeout: false }]
 }
 
-async function measure(store: ProceduralStore): Promise<{ figures: Figure[]; loadRuns: number }> {
+async function measure(store: ProceduralStore, inFlight: number): Promise<{ figures: Figure[]; loadRuns: number }> {
   for (const procedure of PROCEDURES) await store.register(procedure)
   let loading = true
   let loadRuns = 0
-  const load = Array.from({ length: LOAD }, async () => {
+  const load = Array.from({ length: inFlight }, async () => {
     while (loading) {
       const run = await store.startProcedure('load', '1.0')
       await run.result()
@@ -152,7 +153,7 @@ async function measure(store: ProceduralStore): Promise<{ figures: Figure[]; loa
   }
 }
 
-async function main(json: boolean): Promise<void> {
+async function main({ json, load }: Options): Promise<void> {
   const clock = await movedClock()
   const server = await provisionRedis({ useEnvironment: false })
   const prefix = 'timers'
@@ -162,14 +163,14 @@ async function main(json: boolean): Promise<void> {
   try {
     for (const skew of [SKEW_MS, -SKEW_MS]) workers.push(await startWorker(server.url, prefix, clock, skew))
     const began = performance.now()
-    const { figures, loadRuns } = await measure(store)
+    const { figures, loadRuns } = await measure(store, load)
     const seconds = Math.round((performance.now() - began) / 100) / 10
     const settings = {
       redis: server.source,
       appendfsync: await durabilityOf(client),
       clock: clock.how,
       skewMs: [SKEW_MS, -SKEW_MS],
-      loadInFlight: LOAD,
+      loadInFlight: load,
       loadRuns,
       seconds,
       ...machine(),
@@ -187,13 +188,25 @@ async function main(json: boolean): Promise<void> {
   }
 }
 
-const { json } = new Command('bench:timers')
+interface Options {
+  readonly json: boolean
+  readonly load: number
+}
+
+function runsInFlight(text: string): number {
+  const count = Number(text)
+  if (Number.isInteger(count) && count >= 0 && count <= MOST_LOAD) return count
+  throw new InvalidArgumentError(`give a whole number from 0 to ${MOST_LOAD}`)
+}
+
+const options = new Command('bench:timers')
   .description('Measures how exactly deadlines are met under load; exit code 1 when one is early or too late.')
+  .option('--load <n>', 'runs in flight beside the deadlines', runsInFlight, LOAD)
   .option('--json', 'print one JSON document instead of a table', false)
   .parse()
-  .opts<{ json: boolean }>()
+  .opts<Options>()
 
-await main(json).catch((error: Error) => {
+await main(options).catch((error: Error) => {
   process.stderr.write(`error: ${error.message}\n`)
   process.exitCode = 1
 })

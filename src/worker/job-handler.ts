@@ -145,6 +145,8 @@ export class RunJobHandler implements JobHandler {
     memory.decided = { before: run, decision }
     const block = encodeCommit(procedure, run, decision, { byOwnJob: true })
     const refused = decision.entries.find((entry) => entry.type === 'attempt_failed')?.error
+    // Decided again, what was refused before may be taken.
+    delete memory.failure
     if (!refused) return { kind: 'completed', block }
     memory.failure = { ...refused, nonRetryable: true }
     return { kind: 'failed', block, reason: `${refused.code}: ${refused.message}` }

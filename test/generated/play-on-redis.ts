@@ -95,6 +95,7 @@ async function again<Value>(call: () => Promise<Value>): Promise<Value> {
       return await call()
     } catch (error) {
       if (!(error instanceof ProcessionError) || !error.retryable || tries === MOST_TRIES) throw error
+      await delay(100 * tries)
     }
   }
 }

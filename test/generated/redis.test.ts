@@ -32,12 +32,14 @@ const PACE_MS = 5
 /** A hold-up that is no longer than this excuses nothing: there is more time than that between any two things. */
 const UNDISTURBED_MS = 80
 
-const ns = await openTestNamespace('generated')
-const fleet = new RealFleet(ns.store)
-const holdUps = new HoldUps(ns.client)
+// Before anything is connected: choosing takes seconds, in which no reply could be read.
 const { seeds, casesPerSeed, onRedis } = SETTINGS
 const { chosen, distribution } = chooseCases(seeds, casesPerSeed, onRedis)
 const cases: readonly ChosenCase[] = [...Object.entries(PINNED).map(([title, one]) => ({ title, one })), ...chosen]
+
+const ns = await openTestNamespace('generated')
+const fleet = new RealFleet(ns.store)
+const holdUps = new HoldUps(ns.client)
 
 interface Verdict {
   readonly which: ChosenCase
