@@ -119,8 +119,18 @@ export const LIMITS = {
   listScan: 10_000,
   /** Times that a commit is decided again after losing to another, before it answers `conflict`. */
   commitTries: 50,
-  /** Entries kept in a shard's live stream, about. */
-  liveStreamEntries: 10_000,
+  /** Records kept in a shard's live stream, about. */
+  liveStreamRecords: 10_000,
+  /** Commits of one call that share a record of the live stream. */
+  liveRecordCommits: 8,
+  /** States that a run goes through in one slot, before it gives way to runs that wait. */
+  stickyStates: 16,
+  /** How long it does so at most. */
+  stickyMs: 250,
+  /** Jobs that one call adds to a list of completed jobs that is full; before, it adds all that it ends. */
+  completedKeptPerCall: 4,
+  /** Jobs of one shard that leave a worker in one call. */
+  completionsPerCall: 64,
   /** Procedures and versions kept compiled in one process. */
   cachedProcedures: 1_000,
   /** Aborts remembered that came before the job they are for. */

@@ -131,8 +131,10 @@ const CONSTANTS = `
 local SNAPSHOT_FIELDS = { ${SNAPSHOT_FIELDS.map((field) => `'${field}'`).join(', ')} }
 local RUN_FORMAT = '${RUN_FORMAT}'
 local HISTORY_FULL_AT = ${LIMITS.historyEntries - LIMITS.historyReserve}
-local LIVE_STREAM_ENTRIES = '${LIMITS.liveStreamEntries}'
+local LIVE_STREAM_RECORDS = '${LIMITS.liveStreamRecords}'
+local LIVE_RECORD_COMMITS = ${LIMITS.liveRecordCommits}
 local SWEEP_MS = ${LIMITS.sweepMs}
+local COMPLETED_KEPT_PER_CALL = ${LIMITS.completedKeptPerCall}
 `
 
 /** Composes one of our scripts: its text with includes, constants and the BullMQ functions that it names. */

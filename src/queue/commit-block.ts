@@ -9,6 +9,8 @@ export type TimerChange = number | null | 'hold' | 'release' | undefined
 /** What one commit writes, already in Redis's terms: texts, no domain objects. See `lua/lib/run-commit.lua`. */
 export interface CommitBlock {
   readonly runId: string
+  /** The run's procedure as name@version. */
+  readonly procedure: string
   /** The visit that the commit belongs to; missing when it holds for the run whatever its visit. */
   readonly visit?: { readonly revision: number; readonly jobSeq?: number | undefined }
   /** The seq that this was decided on; missing for an entry that changes nothing else. */
@@ -38,29 +40,29 @@ function timerArgument(change: TimerChange): string {
   return change === null ? '-' : String(change)
 }
 
-/** Lays a block out as script arguments; `packOptions` encodes job options as BullMQ does. */
-export function commitArguments(block: CommitBlock, packOptions: (options: JobOptions) => Buffer): (string | Buffer)[] {
-  const flags = `${block.visit ? 'b' : ''}${block.ends ? 'e' : ''}${block.answered ? 'i' : ''}${block.job ? 'j' : ''}`
-  const out: (string | Buffer)[] = [
-    block.runId,
-    flags,
-    block.visit ? String(block.visit.revision) : '',
-    block.visit?.jobSeq === undefined ? '' : String(block.visit.jobSeq),
-    block.seq === undefined ? '' : String(block.seq),
-    block.status ?? '',
-    timerArgument(block.timers.sleepMs),
-    timerArgument(block.timers.stateMs),
-    timerArgument(block.timers.runMs),
-    block.supersedes ? `${block.supersedes.jobId} ${block.supersedes.reason}` : '',
-    String(block.visits),
-    String(block.set.length),
-    ...block.set,
-    String(block.del.length),
-    ...block.del,
-    String(block.entries.length * 2),
-  ]
-  for (const { entry, live } of block.entries) out.push(entry, live ?? '')
-  if (block.job) out.push(block.job.name, packOptions(block.job.options), String(block.job.options.priority ?? 0))
-  if (block.answered) out.push(block.answered.eventId, block.answered.answer)
-  return out
+/**
+ * Adds a block to script arguments; `encodeOptions` encodes job options as the script wants them. What is short and holds
+ * no space goes in one header: each argument costs both sides about as much as a field of it that is compared.
+ */
+export function addCommitArguments(
+  out: unknown[],
+  block: CommitBlock,
+  encodeOptions: (options: JobOptions) => string | Buffer,
+): void {
+  const { visit, seq, timers, set, del, entries, job, answered, supersedes } = block
+  const hasLive = entries.some(({ live }) => live !== undefined)
+  const flags = `${visit ? 'b' : ''}${block.ends ? 'e' : ''}${job ? 'j' : ''}${answered ? 'i' : ''}${hasLive ? 'l' : ''}`
+  const belongs = `${visit ? visit.revision : ''} ${visit?.jobSeq ?? ''} ${seq ?? ''} ${block.status ?? ''}`
+  const deadlines = `${timerArgument(timers.sleepMs)} ${timerArgument(timers.stateMs)} ${timerArgument(timers.runMs)}`
+  const counts = `${block.visits} ${job?.options.priority ?? 0} ${set.length} ${del.length} ${entries.length}`
+  const obsolete = supersedes ? ` ${supersedes.jobId} ${supersedes.reason}` : ''
+  out.push(`${block.runId} ${flags} ${belongs} ${deadlines} ${counts}${obsolete}`, block.procedure)
+  for (const part of set) out.push(part)
+  for (const field of del) out.push(field)
+  for (const { entry, live } of entries) {
+    out.push(entry)
+    if (hasLive) out.push(live ?? '')
+  }
+  if (job) out.push(job.name, encodeOptions(job.options))
+  if (answered) out.push(answered.eventId, answered.answer)
 }

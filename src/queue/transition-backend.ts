@@ -63,7 +63,8 @@ export interface TransitionBackendSettings {
   readonly bullmqEvents: boolean
 }
 
-type NextJob = ReturnType<typeof raw2NextJobData>
+/** A job as it comes from Redis with the time until the next one, as BullMQ's worker takes it. */
+export type NextJob = ReturnType<typeof raw2NextJobData>
 type JobJsonWithSnapshot = JobJson & { snapshot?: RunSnapshot }
 
 export class TransitionBackend extends RedisQueueBackend {
@@ -97,10 +98,11 @@ export class TransitionBackend extends RedisQueueBackend {
     const call = await captureCall(this, (backend) => backend.moveToActive(token, name as never))
     const argv = call.args.slice(shippedScript('moveToActive').keys)
     const [reply, now] = await this.scripts.fetch(argv)
-    return this.#nextJob(reply, now) as never
+    return this.nextJob(reply, now) as never
   }
 
-  #nextJob(reply: unknown, now: number): NextJob {
+  /** A script's reply to a fetch, in BullMQ's terms; `now` is Redis's clock at it, ms. */
+  nextJob(reply: unknown, now: number): NextJob {
     this.#clockOffsetMs = now - Date.now()
     const raw = reply as unknown[]
     const next = raw2NextJobData(raw as never) as unknown as [JobJsonWithSnapshot | null, string, number, number]
@@ -199,7 +201,7 @@ export class TransitionBackend extends RedisQueueBackend {
       const [kind, bull] = this.#bullArguments(end, leaving.job, token, fetchNext, failure)
       const [code, body, now] = await this.scripts.finish(kind, leaving.job.id!, token, bull, end.block)
       if (code === COMMITTED) {
-        const next = Array.isArray(body) ? this.#nextJob(body, now) : ([] as unknown as NextJob)
+        const next = Array.isArray(body) ? this.nextJob(body, now) : ([] as unknown as NextJob)
         leaving.committed(end, now)
         return next
       }

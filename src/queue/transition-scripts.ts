@@ -8,8 +8,8 @@ import type { JobJson, RedisQueueBackend } from 'bullmq'
 import { LIMITS } from '../kernel/limits.js'
 import { isRefusal } from '../redis/replies.js'
 import { captureCall, composeScript, learnKeyFunctions } from './bullmq-scripts.js'
-import { type CommitBlock, commitArguments } from './commit-block.js'
-import { type JobOptions, normalisedOptions } from './job-options.js'
+import { addCommitArguments, type CommitBlock } from './commit-block.js'
+import { type JobOptions, jsonOptions, normalisedOptions } from './job-options.js'
 import type { RunSnapshot } from './run-hash.js'
 
 export type StartReply = readonly [code: number, fingerprint: string, version: string, now: number]
@@ -25,7 +25,32 @@ export const RUN_GONE = -11
 export const SEQ_MOVED = -12
 export const VERSION_INACTIVE = -13
 
-const SCRIPTS = { start: 'start', advance: 'advance', finish: 'finish', fetch: 'fetch', claimDue: 'claim-due' } as const
+/** A job whose action has ended well, and what its run becomes by that. */
+export interface CompletedJob {
+  /** The lock that its worker holds. */
+  readonly token: string
+  /** Attempts of it, this one included, as BullMQ counts. */
+  readonly attemptsMade: number
+  /** Whether the run leaves its slot to waiting ones, if there are any. */
+  readonly givesWay: boolean
+  /** Whether the lock is old enough to be set anew for the next job, rather than passed on to it. */
+  readonly renewsLock: boolean
+  /** The options that are stored with it, as text, when its hash holds nothing that a failed or lost attempt has left. */
+  readonly cleanOptions: string | undefined
+  /** Bound to the job's visit. */
+  readonly block: CommitBlock
+}
+
+const noOptions = () => ''
+
+const SCRIPTS = {
+  start: 'start',
+  advance: 'advance',
+  finish: 'finish',
+  complete: 'complete',
+  fetch: 'fetch',
+  claimDue: 'claim-due',
+} as const
 type ScriptName = keyof typeof SCRIPTS
 
 /** What is used of BullMQ's client. */
@@ -120,15 +145,18 @@ export class TransitionScripts {
   ): Promise<StartReply[]> {
     await this.#prepare(starts.map((start) => start.block))
     const args: unknown[] = []
-    for (const { procedure, version, fingerprint, tags, block } of starts)
-      args.push(procedure, version, fingerprint, tags.length, ...tags, ...commitArguments(block, this.#pack))
+    for (const { procedure, version, fingerprint, tags, block } of starts) {
+      args.push(procedure, version, fingerprint, tags.length, ...tags)
+      addCommitArguments(args, block, this.#pack)
+    }
     return (await this.#call('start', args, false)) as StartReply[]
   }
 
   /** Commits events, timers and controls; see `lua/advance.lua`. One reply per block, in order. */
   async advance(blocks: readonly CommitBlock[]): Promise<AdvanceReply[]> {
     await this.#prepare(blocks)
-    const args = blocks.flatMap((block) => commitArguments(block, this.#pack))
+    const args: unknown[] = []
+    for (const block of blocks) addCommitArguments(args, block, this.#pack)
     return (await this.#call('advance', args, false)) as AdvanceReply[]
   }
 
@@ -163,9 +191,29 @@ export class TransitionScripts {
   ): Promise<[code: number, body: unknown, now: number]> {
     await this.#prepare([block])
     const argv = bull.map((value) => value ?? '')
-    const commit = block ? commitArguments(block, this.#pack) : []
-    const args = [kind, jobId, token, argv.length, ...argv, ...commit]
+    const args: unknown[] = [kind, jobId, token, argv.length, ...argv]
+    if (block) addCommitArguments(args, block, this.#pack)
     return (await this.#call('finish', args, true)) as [number, unknown, number]
+  }
+
+  /**
+   * Ends jobs whose actions have ended well, and commits their runs' transitions; see `lua/complete.lua`, also for the
+   * replies. A Redis that refuses to write is waited for.
+   */
+  async complete(
+    completions: readonly CompletedJob[],
+    slot: { readonly lockMs: number; readonly keep: number; readonly worker: string },
+  ): Promise<{ now: number; replies: unknown[] }> {
+    const args: unknown[] = [slot.lockMs, slot.keep, slot.worker]
+    for (const { token, attemptsMade, givesWay, renewsLock, cleanOptions, block } of completions) {
+      const sameOptions =
+        cleanOptions !== undefined && block.job !== undefined && cleanOptions === jsonOptions(block.job.options)
+      const flags = `${givesWay ? 'y' : ''}${renewsLock ? 'l' : ''}${cleanOptions === undefined ? '' : 'c'}${sameOptions ? 'o' : ''}`
+      args.push(`${token} ${attemptsMade} ${flags}`)
+      addCommitArguments(args, block, sameOptions ? noOptions : jsonOptions)
+    }
+    const [now, ...replies] = (await this.#call('complete', args, true)) as [number, ...unknown[]]
+    return { now, replies }
   }
 
   async ping(): Promise<void> {

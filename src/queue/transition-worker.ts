@@ -5,34 +5,43 @@
  * A job's way here: fetched → `handler.run` → `handler.succeeded` or `handler.failed` says how it ends → committed. A job
  * that stalled too often is never run again: BullMQ hands it to `handleFailed` at once, and `handler.failed` sees `lost`.
  */
-import { Job, type JobJson, type MinimalQueue, type Span, Worker, type WorkerOptions } from 'bullmq'
+import { type Job, type JobJson, type MinimalQueue, type Span, Worker, type WorkerOptions } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { BACKOFF } from './job-options.js'
+import { LIMITS } from '../kernel/limits.js'
+import type { CommitBlock } from './commit-block.js'
+import { Completions } from './completions.js'
+import { BACKOFF, COMMON_OPTIONS, jsonOptions } from './job-options.js'
 import type { RunSnapshot } from './run-hash.js'
-import { type JobEnd, type LeavingJob, type TransitionBackend, transitionBackendFactory } from './transition-backend.js'
+import {
+  type JobEnd,
+  type LeavingJob,
+  type NextJob,
+  type TransitionBackend,
+  transitionBackendFactory,
+} from './transition-backend.js'
+import { FollowingJob, type RunJob, TransitionJob } from './transition-job.js'
+import type { CompletedJob } from './transition-scripts.js'
 
-/** A job with the run that it belongs to, as fetched. */
-export class TransitionJob extends Job {
-  /** The run when the job was fetched; undefined for a job that is none of ours, null values for a run that is gone. */
-  snapshot: RunSnapshot | undefined
-}
-
-/** What the owner of a worker does with its jobs. All three get the job as BullMQ fetched it. */
+/** What the owner of a worker does with its jobs. `newer` is the run as it was found when a commit lost to another. */
 export interface JobHandler {
   /** Runs the action. Resolves with its outcome, rejects with the failure of this attempt. */
-  run(job: TransitionJob): Promise<unknown>
-  /** How a job ends whose action has had this outcome, on this state of the run. */
-  succeeded(job: TransitionJob, outcome: unknown, snapshot: RunSnapshot): Promise<JobEnd>
+  run(job: RunJob): Promise<unknown>
+  /** How a job ends whose action has had this outcome. */
+  succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): Promise<JobEnd>
   /** How a job ends whose attempt failed. `lost` says that it was not run again: its workers kept dying. */
-  failed(job: TransitionJob, error: Error, snapshot: RunSnapshot, lost: boolean): Promise<JobEnd>
+  failed(job: RunJob, error: Error, lost: boolean, newer?: RunSnapshot): Promise<JobEnd>
+  /** `job` is the next of the run that the end of `previous`, as last decided, has moved on at this time of Redis's clock. */
+  follows(job: RunJob, previous: RunJob, committed: { at: number; historyFull: boolean }): void
   /** How a job ends whose visit is over; `snapshot` is null when the run is gone. */
-  stale(job: TransitionJob, snapshot: RunSnapshot | null): Promise<JobEnd>
+  stale(job: RunJob, snapshot: RunSnapshot | null): Promise<JobEnd>
   /** Whether a job was given back while it ran, so that its outcome is of no interest any more. */
-  released(job: TransitionJob): boolean
+  isReleased(job: RunJob): boolean
+  /** The same, at the job's end: forgets it. */
+  released(job: RunJob): boolean
   /** The job has left, committed as this, at this time of Redis's clock, ms. */
-  committed(job: TransitionJob, end: JobEnd, at: number): void
+  committed(job: RunJob, end: JobEnd, at: number): void
   /** The job turned out to be another worker's; nothing was written. */
-  lost(job: TransitionJob): void
+  lost(job: RunJob): void
 }
 
 export interface TransitionWorkerOptions {
@@ -50,11 +59,15 @@ export interface TransitionWorkerOptions {
   readonly keepCompleted: number
   readonly keepFailed: number
   readonly name: string
+  /** Whether a run goes on in its slot from state to state, and commits of several runs go in one call. */
+  readonly sticky: boolean
   readonly handler: JobHandler
 }
 
 /** How often a job may lose its worker before it is given up: the fourth pick-up does not run the action. */
 const MAX_STALLED = 3
+/** How long is waited before Redis is asked again, ms. */
+const RETRY_DELAY_MS = 1_000
 
 function bullWorkerOptions(options: TransitionWorkerOptions): WorkerOptions {
   return {
@@ -68,7 +81,7 @@ function bullWorkerOptions(options: TransitionWorkerOptions): WorkerOptions {
     removeOnComplete: { count: options.keepCompleted },
     removeOnFail: { count: options.keepFailed },
     drainDelay: 1,
-    runRetryDelay: 1_000,
+    runRetryDelay: RETRY_DELAY_MS,
     autorun: false,
     settings: { backoffStrategy: decidedDelay },
   }
@@ -85,19 +98,45 @@ class FailedAttempt extends Error {
   override readonly name = 'FailedAttempt'
 }
 
+/** A slot of the worker and the run that it is given to, from a fetch on. */
+interface Slot {
+  readonly token: string
+  /** When the run was fetched, ms. */
+  readonly began: number
+  /** When the slot's lock was last set, ms; it passes from job to job. */
+  lockedAt: number
+  /** States whose actions have run, or are running, since. */
+  states: number
+}
+
+type SlotJob = (TransitionJob & RunJob) | FollowingJob
+
+/** A lock that has used up this part of its time is set anew for the next job, not passed on. */
+const OLD_LOCK = 8
+
 export class TransitionWorker extends Worker {
   readonly #handler: JobHandler
+  readonly #lockMs: number
+  /** The sticky path; none when it is switched off, and none beside BullMQ's own event stream, which it does not write. */
+  readonly #completions: Completions | undefined
 
   constructor(options: TransitionWorkerOptions) {
     const { tag, bullmqEvents, handler } = options
     // Two parameters only: with a third, BullMQ makes an AbortController for every job.
     super(
       options.queueName,
-      (job: Job, _token?: string) => handler.run(job as TransitionJob),
+      (job: Job, _token?: string) => handler.run(job as TransitionJob & RunJob),
       bullWorkerOptions(options),
       transitionBackendFactory({ tag, bullmqEvents }) as never,
     )
     this.#handler = handler
+    this.#lockMs = options.lockDurationMs
+    if (options.sticky && !bullmqEvents)
+      this.#completions = new Completions(this.transitions.scripts, {
+        lockMs: options.lockDurationMs,
+        keep: options.keepCompleted,
+        worker: options.name,
+      })
   }
 
   get transitions(): TransitionBackend {
@@ -111,7 +150,128 @@ export class TransitionWorker extends Worker {
   protected override createJob(data: JobJson, jobId: string): Job {
     const job = TransitionJob.fromJSON(this as unknown as MinimalQueue, data, jobId) as TransitionJob
     job.snapshot = (data as JobJson & { snapshot?: RunSnapshot }).snapshot
+    job.storedOptions = JSON.stringify(data.opts)
+    Object.assign(job.opts, COMMON_OPTIONS)
     return job
+  }
+
+  /**
+   * A job from its fetch to its end. On the sticky path the run's next job follows in the same slot, without BullMQ's
+   * loop between them; whatever that path does not do goes the plain way, through BullMQ's own `handleCompleted` and
+   * `handleFailed`. Locks are BullMQ's in either case.
+   */
+  override async processJob(job: Job, token: string, fetchNext: () => boolean = () => true): Promise<Job | undefined> {
+    const first = job as TransitionJob & RunJob
+    if (!this.#completions || !first.snapshot || first.deferredFailure !== undefined)
+      return (await super.processJob(job, token, fetchNext)) as Job | undefined
+    const slot: Slot = { token, began: Date.now(), lockedAt: Date.now(), states: 0 }
+    let current: SlotJob = first
+    for (;;) {
+      slot.states++
+      this.lockManager.trackJob(current.id, token, slot.lockedAt)
+      let outcome: unknown
+      try {
+        outcome = await this.#handler.run(current)
+      } catch (error) {
+        const own = this.#asBullJob(current)
+        return this.#leavePlainly(own, () => this.handleFailed(error as Error, own, token, fetchNext))
+      }
+      const left: FollowingJob | NextJob | undefined = fetchNext()
+        ? await this.#complete(current, outcome, slot)
+        : undefined
+      if (!left) return this.#succeedPlainly(this.#asBullJob(current), outcome, fetchNext)
+      if (!(left instanceof FollowingJob)) return this.#next(left, token)
+      current = left
+      if (!this.closing && !this.paused) continue
+      await this.release(current, { kind: 'release' })
+      return undefined
+    }
+  }
+
+  #asBullJob(job: SlotJob): TransitionJob & RunJob {
+    if (!(job instanceof FollowingJob)) return job
+    return job.asBullJob((data, id) => this.createJob(data, id)) as TransitionJob & RunJob
+  }
+
+  /** Ends a job on the sticky path: the job that follows, or what was fetched in its place; undefined where it was refused. */
+  async #complete(job: SlotJob, outcome: unknown, slot: Slot): Promise<FollowingJob | NextJob | undefined> {
+    if (this.closing || this.paused || this.#handler.isReleased(job)) return undefined
+    const end = await this.#handler.succeeded(job, outcome).catch(() => undefined) // the plain path will tell
+    if (end?.kind !== 'completed' || end.keep === false || end.block?.visit?.jobSeq === undefined) return undefined
+    const { block } = end
+    if (block.job?.options.priority !== undefined) return undefined
+    this.lockManager.untrackJob(job.id)
+    const completion = await this.#completions!.complete(this.#completed(job, block, slot)).catch((error: Error) => {
+      this.emit('error', error)
+    })
+    if (!completion || completion.kind === 'refused') return undefined
+    this.#handler.committed(job, end, completion.at)
+    if (completion.kind === 'left') return this.transitions.nextJob(completion.fetched, completion.at)
+    const id = `${block.runId}.${block.visit!.revision + block.visits}.${block.seq! + 1}`
+    const next = new FollowingJob(id, block.job!, job, completion.at)
+    this.#handler.follows(next, job, completion)
+    return next
+  }
+
+  /** What the sticky path is told of a job; notes in its slot when its lock is set anew. */
+  #completed(job: SlotJob, block: CommitBlock, slot: Slot): CompletedJob {
+    const now = Date.now()
+    const renewsLock = now - slot.lockedAt > this.#lockMs / OLD_LOCK
+    if (renewsLock) slot.lockedAt = now
+    const givesWay = slot.states >= LIMITS.stickyStates || now - slot.began >= LIMITS.stickyMs
+    const follows = job instanceof FollowingJob
+    const isClean = follows || (job.attemptsMade === 0 && job.attemptsStarted === 1 && job.stalledCounter === 0)
+    return {
+      token: slot.token,
+      attemptsMade: follows ? 1 : job.attemptsMade + 1,
+      givesWay,
+      renewsLock,
+      cleanOptions: !isClean ? undefined : follows ? jsonOptions(job.options) : job.storedOptions,
+      block,
+    }
+  }
+
+  #next([data, id, limitDelay, delayUntil]: NextJob, token: string): Promise<Job> {
+    const worker = this as unknown as { updateDelays(limit: number, until: number): void }
+    worker.updateDelays(limitDelay as number, delayUntil as number)
+    return this.nextJobFromJobData(data as unknown as JobJson, id as string, token)
+  }
+
+  /** As BullMQ's own worker ends a job: a failure to do so counts as one of the attempt. */
+  async #succeedPlainly(
+    job: TransitionJob & RunJob,
+    outcome: unknown,
+    fetchNext: () => boolean,
+  ): Promise<Job | undefined> {
+    const token = job.token!
+    const leave = () => this.handleCompleted(outcome, job, token, fetchNext)
+    try {
+      return await this.#retryLeaving(job, leave, false)
+    } catch (error) {
+      return this.#leavePlainly(job, () => this.handleFailed(error as Error, job, token, fetchNext))
+    }
+  }
+
+  #leavePlainly(job: TransitionJob & RunJob, leave: () => Promise<Job>): Promise<Job | undefined> {
+    return this.#retryLeaving(job, leave, true)
+  }
+
+  async #retryLeaving(
+    job: TransitionJob & RunJob,
+    leave: () => Promise<Job>,
+    onlyEmitError: boolean,
+  ): Promise<Job | undefined> {
+    const worker = this as unknown as {
+      retryIfFailed<T>(work: () => Promise<T>, options: { delayInMs?: number; onlyEmitError?: boolean }): Promise<T>
+    }
+    const delayInMs = this.opts.runRetryDelay ?? RETRY_DELAY_MS
+    return worker.retryIfFailed(
+      () => {
+        this.lockManager.untrackJob(job.id!)
+        return leave()
+      },
+      { delayInMs, onlyEmitError },
+    )
   }
 
   protected override async handleCompleted(
@@ -121,11 +281,10 @@ export class TransitionWorker extends Worker {
     fetchNext?: () => boolean,
     span?: Span,
   ): Promise<Job> {
-    const own = job as TransitionJob
-    const { snapshot } = own
+    const own = job as TransitionJob & RunJob
     if (this.#handler.released(own)) return undefined as never
-    if (!snapshot) return super.handleCompleted(undefined, job, token, fetchNext, span)
-    return this.#leaveAs(own, await this.#handler.succeeded(own, outcome, snapshot), {
+    if (!own.isOfRun) return super.handleCompleted(undefined, job, token, fetchNext, span)
+    return this.#leaveAs(own, await this.#handler.succeeded(own, outcome), {
       leave: () => super.handleCompleted(undefined, job, token, fetchNext, span),
       redecide: (newer) => this.#handler.succeeded(own, outcome, newer),
     })
@@ -138,13 +297,12 @@ export class TransitionWorker extends Worker {
     fetchNext?: () => boolean,
     span?: Span,
   ): Promise<Job> {
-    const own = job as TransitionJob
-    const { snapshot } = own
+    const own = job as TransitionJob & RunJob
     if (this.#handler.released(own)) return undefined as never
-    if (!snapshot) return super.handleFailed(error, job, token, fetchNext, span)
+    if (!own.isOfRun) return super.handleFailed(error, job, token, fetchNext, span)
     const lost = own.deferredFailure !== undefined
-    const decide = (newer: RunSnapshot) => this.#handler.failed(own, error, newer, lost)
-    const end = await decide(snapshot)
+    const decide = (newer?: RunSnapshot) => this.#handler.failed(own, error, lost, newer)
+    const end = await decide()
     const failure = new FailedAttempt(error.message)
     if (error.stack) failure.stack = error.stack
     const leave =
@@ -155,12 +313,12 @@ export class TransitionWorker extends Worker {
   }
 
   async #leaveAs(
-    job: TransitionJob,
+    job: TransitionJob & RunJob,
     end: JobEnd,
     { leave, redecide }: { leave: () => Promise<Job>; redecide: LeavingJob['redecide'] },
   ): Promise<Job> {
     const { leaving } = this.transitions
-    const own = job as TransitionJob & { leavingAs?: JobEnd }
+    const own = job as typeof job & { leavingAs?: JobEnd }
     own.leavingAs = end
     const entry: LeavingJob = {
       job,
@@ -190,12 +348,12 @@ export class TransitionWorker extends Worker {
   }
 
   /** Gives a running job back to its queue, with the commit that says so; its late result finds the lock gone. */
-  async release(job: TransitionJob, end: JobEnd): Promise<void> {
-    if (!job.token) return
-    await this.#leaveAs(job, end, {
+  async release(job: RunJob, end: JobEnd): Promise<void> {
+    const own = this.#asBullJob(job as SlotJob)
+    await this.#leaveAs(own, end, {
       leave: async () => {
-        await this.transitions.moveJobFromActiveToWait(job.id!, job.token)
-        return job
+        await this.transitions.moveJobFromActiveToWait(job.id, job.token)
+        return own
       },
       redecide: async () => end,
     })

@@ -105,7 +105,7 @@ export class ShardKeys {
   readonly queueName: string
   /** ZSET: ids of the runs with an armed timer, by the Redis time in ms since 1970 at which their next one is due. */
   readonly due: string
-  /** STREAM: the live events of the shard's runs, `MAXLEN ~ LIMITS.liveStreamEntries`. */
+  /** STREAM: the live events of the shard's runs, `MAXLEN ~ LIMITS.liveStreamRecords`. */
   readonly events: string
   /** Pub/sub channel: says which run's which revision was superseded, so that its action is aborted. */
   readonly abort: string

@@ -4,33 +4,36 @@ import type { RunRecord } from '../engine/run.js'
 import { isEnded } from '../engine/status.js'
 import type { CompiledProcedure } from '../procedure/compile.js'
 import type { CommitBlock } from '../queue/commit-block.js'
-import type { JobOptions } from '../queue/job-options.js'
+
 import type { EventAnswer } from './event-answer.js'
 import { isUsualEvent, MORE_PARTS, type MoreOfRun } from './run-codec.js'
 
-/** Job options by procedure, then by what is done: one object each, so that their encoding is made once. */
-const optionsOfProcedure = new WeakMap<CompiledProcedure, Map<string, JobOptions>>()
-/** A procedure's runs may have any number of priorities; beyond this many options, encodings are made anew. */
-const MAX_OPTIONS = 4_000
+type JobOfState = NonNullable<CommitBlock['job']>
+
+/** Jobs by procedure, then by what is done: one object each, so that its encodings are made once. */
+const jobsOfProcedure = new WeakMap<CompiledProcedure, Map<string, JobOfState>>()
+/** A procedure's runs may have any number of priorities; beyond this many jobs, they are made anew. */
+const MAX_JOBS = 4_000
 
 /** The job of the run's current visit, or of its current compensation. */
-function jobOf(procedure: CompiledProcedure, run: RunRecord): NonNullable<CommitBlock['job']> {
+function jobOf(procedure: CompiledProcedure, run: RunRecord): JobOfState {
   const compensated = run.rollback?.compensating?.state
-  const name = `${procedure.key} ${compensated === undefined ? run.state : `${compensated} (rollback)`}`
-  let known = optionsOfProcedure.get(procedure)
-  if (!known || known.size > MAX_OPTIONS) {
+  let known = jobsOfProcedure.get(procedure)
+  if (!known || known.size > MAX_JOBS) {
     known = new Map()
-    optionsOfProcedure.set(procedure, known)
+    jobsOfProcedure.set(procedure, known)
   }
-  const key = run.priority === undefined ? name : `${run.priority} ${name}`
-  let options = known.get(key)
-  if (!options) {
+  const what = compensated === undefined ? run.state : `${compensated} (rollback)`
+  const key = run.priority === undefined ? what : `${run.priority} ${what}`
+  let job = known.get(key)
+  if (!job) {
     const state = procedure.states.get(compensated ?? run.state)!
     const retry = compensated === undefined ? state.retry : state.rollbackRetry
-    options = { attempts: 1 + retry.maxRetries, ...(run.priority !== undefined && { priority: run.priority }) }
-    known.set(key, options)
+    const priority = run.priority === undefined ? {} : { priority: run.priority }
+    job = { name: `${procedure.key} ${what}`, options: { attempts: 1 + retry.maxRetries, ...priority } }
+    known.set(key, job)
   }
-  return { name, options }
+  return job
 }
 
 /** Entries as they travel: the history's text, and the live event's, which leaves out what can be large. */
@@ -99,18 +102,29 @@ export function encodeCommit(
   change(fields, 'fx', before?.mayHaveActed && '1', run.mayHaveActed && '1')
   return {
     runId: run.id,
+    procedure: procedure.key,
     ...(before && { seq: before.seq }),
     ...(byOwnJob && { visit: { revision: before!.revision, jobSeq: before!.jobSeq } }),
     ...(run.status !== before?.status && { status: run.status }),
     ends: isEnded(run.status),
     visits,
-    timers: decision.timers,
+    timers: before ? changedTimers(before, decision) : decision.timers,
     supersedes: byOwnJob ? undefined : supersededBy(decision),
     ...fields,
     entries: decision.entries.map(encodeEntry),
     ...(decision.enqueue && { job: jobOf(procedure, run) }),
     ...(eventId !== undefined && { answered: { eventId, answer: JSON.stringify(answerOf(decision)) } }),
   }
+}
+
+/** Without what disarms a deadline that is not armed: the commit compares the seq, so there is none. */
+function changedTimers({ timers: armed }: RunRecord, { timers }: CommitDecision): CommitBlock['timers'] {
+  const { sleepMs, stateMs, runMs } = timers
+  const changed = {} as { -readonly [Name in keyof CommitBlock['timers']]: CommitBlock['timers'][Name] }
+  if (sleepMs !== null || armed.sleepAt !== undefined) changed.sleepMs = sleepMs
+  if (stateMs !== null || armed.stateAt !== undefined || armed.stateLeftMs !== undefined) changed.stateMs = stateMs
+  if (runMs !== null || armed.runAt !== undefined || armed.runLeftMs !== undefined) changed.runMs = runMs
+  return changed
 }
 
 /** The job that a decision makes obsolete, and why, as its action's signal tells. */
@@ -136,6 +150,7 @@ export function answerOf({ run, entries }: CommitDecision): EventAnswer {
 export function encodeNote(run: RunRecord, draft: EntryDraft, { ofVisit }: { ofVisit: boolean }): CommitBlock {
   return {
     runId: run.id,
+    procedure: `${run.procedure}@${run.version}`,
     ...(ofVisit && { visit: { revision: run.revision, jobSeq: run.jobSeq } }),
     ends: false,
     visits: 0,

@@ -3,7 +3,7 @@
  *
  * A reader is `idle` until somebody listens, then `reading` until nobody does or it is closed. It alone moves its cursor.
  * A lost connection is taken up again at the cursor; what the stream dropped meanwhile (it keeps about
- * LIMITS.liveStreamEntries) is gone, also for a reader that lags by so much. Whoever waits for a state reads the run
+ * LIMITS.liveStreamRecords) is gone, also for a reader that lags by so much. Whoever waits for a state reads the run
  * again when `onResumed` tells him.
  */
 import type { Redis } from 'ioredis'

@@ -115,7 +115,7 @@ async function wasTrimmedBehind(client: Redis, stream: string, since: string): P
   const fields = Array.isArray(info) ? info : Object.entries(info).flat()
   const numberOf = (name: string) => (fields.includes(name) ? Number(fields[fields.indexOf(name) + 1]) : undefined)
   const length = numberOf('length') ?? 0
-  return (numberOf('entries-added') ?? (length >= LIMITS.liveStreamEntries ? Infinity : 0)) > length
+  return (numberOf('entries-added') ?? (length >= LIMITS.liveStreamRecords ? Infinity : 0)) > length
 }
 
 function cursorExpired(): ProcessionError {

@@ -42,22 +42,43 @@ export interface Attempt {
  * runs on in vain, its outcome is not looked at.
  */
 export async function runAttempt(attempt: Attempt): Promise<ActionOutcome | typeof RELEASED> {
-  const { action } = attempt
+  const { action, run, slot, registry } = attempt
+  if (action.timeout_ms !== undefined || action.heartbeat_ms !== undefined) return runLimited(attempt)
+  const returned = runAction(action, run.context, actionInfo(attempt, ignored), registry)
+  const settled = isThenable(returned) ? await untilReleased(returned, slot) : returned
+  return settled === RELEASED ? RELEASED : outcomeOf(settled)
+}
+
+async function runLimited(attempt: Attempt): Promise<ActionOutcome | typeof RELEASED> {
+  const { action, run, slot, registry } = attempt
   const limits = new AttemptLimits(attempt, action.timeout_ms, action.heartbeat_ms)
   try {
     const info = actionInfo(attempt, () => limits.beat())
-    const returned = await Promise.race([runAction(action, attempt.run.context, info, attempt.registry), limits.over])
-    return returned === RELEASED ? RELEASED : outcomeOf(returned)
+    const returned = Promise.resolve(runAction(action, run.context, info, registry))
+    const settled = await Promise.race([untilReleased(returned, slot), limits.over])
+    return settled === RELEASED ? RELEASED : outcomeOf(settled)
   } finally {
     limits.stop()
   }
 }
 
+/** What a heartbeat does where no limit listens for it. */
+const ignored = () => {}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function'
+}
+
+function untilReleased(work: PromiseLike<unknown>, slot: RunningJob<unknown>): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    slot.onReleased(() => resolve(RELEASED))
+    work.then(resolve, reject)
+  })
+}
+
 function actionInfo({ run, state, event, number, slot, logger }: Attempt, heartbeat: () => void): ActionInfo {
   const compensates = run.rollback?.compensating
-  const where = { runId: run.id, procedure: `${run.procedure}@${run.version}`, state, attempt: number }
-  const at = (level: keyof Logger) => (fields: object, message?: string) =>
-    typeof fields === 'string' ? logger[level](where, fields) : logger[level]({ ...where, ...fields }, message)
+  let log: Logger | undefined
   return {
     runId: run.id,
     state,
@@ -69,14 +90,25 @@ function actionInfo({ run, state, event, number, slot, logger }: Attempt, heartb
     get signal() {
       return slot.signal
     },
-    log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
+    get log() {
+      const procedure = `${run.procedure}@${run.version}`
+      log ??= loggerOf(logger, { runId: run.id, procedure, state, attempt: number })
+      return log
+    },
     heartbeat,
   }
 }
 
-/** The timers of one attempt, and the promise that they, or a release, settle. */
+/** A logger that says with each line where it was written. */
+function loggerOf(logger: Logger, where: object): Logger {
+  const at = (level: keyof Logger) => (fields: object, message?: string) =>
+    typeof fields === 'string' ? logger[level](where, fields) : logger[level]({ ...where, ...fields }, message)
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** The timers of one attempt, and the promise that they reject. */
 class AttemptLimits {
-  readonly over: Promise<typeof RELEASED>
+  readonly over: Promise<never>
   readonly #attempt: Attempt
   readonly #heartbeatMs: number | undefined
   #reject: (error: Error) => void = () => {}
@@ -87,9 +119,8 @@ class AttemptLimits {
   constructor(attempt: Attempt, timeoutMs: number | undefined, heartbeatMs: number | undefined) {
     this.#attempt = attempt
     this.#heartbeatMs = heartbeatMs
-    this.over = new Promise((resolve, reject) => {
+    this.over = new Promise((_resolve, reject) => {
       this.#reject = reject
-      attempt.slot.onReleased(() => resolve(RELEASED))
     })
     this.over.catch(() => {}) // an action that ends in the same tick as its timer leaves it unread
     if (timeoutMs !== undefined)

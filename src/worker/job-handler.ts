@@ -8,6 +8,7 @@
 import type { Logger } from '../actions/action.js'
 import type { ActionRegistry } from '../actions/action-registry.js'
 import { type ActionFailure, type ActionOutcome, AttemptError, failureOf } from '../actions/outcome.js'
+import { committedRun } from '../engine/committed.js'
 import { decide } from '../engine/decide.js'
 import type { CommitDecision, RetryDecision } from '../engine/decision.js'
 import { stateOf } from '../engine/enter.js'
@@ -17,7 +18,8 @@ import { isEnded } from '../engine/status.js'
 import type { CompiledProcedure } from '../procedure/compile.js'
 import { attemptOf, type RunSnapshot } from '../queue/run-hash.js'
 import type { JobEnd } from '../queue/transition-backend.js'
-import type { JobHandler, TransitionJob } from '../queue/transition-worker.js'
+import type { RunJob } from '../queue/transition-job.js'
+import type { JobHandler } from '../queue/transition-worker.js'
 import { encodeCommit, encodeNote, encodeRetry } from '../runs/commit-encoder.js'
 import type { Registry } from '../runs/registry.js'
 import { decodeRun } from '../runs/run-codec.js'
@@ -62,6 +64,10 @@ interface JobMemory {
   /** What the action came to, once it has. */
   outcome?: ActionOutcome
   failure?: ActionFailure
+  /** The run as the job was fetched with it, or as the job before it left it; undefined when there was none. */
+  fetched?: RunRecord | undefined
+  procedure?: CompiledProcedure
+  /** The run whose action was begun. */
   run?: RunRecord
   retryInMs?: number
   /** What was last decided of its end, and on which state of the run. */
@@ -71,7 +77,7 @@ interface JobMemory {
 export interface JobHandlerParts {
   readonly registry: Registry
   readonly actions: ActionRegistry
-  readonly running: RunningJobs<TransitionJob>
+  readonly running: RunningJobs<RunJob>
   readonly logger: Logger
   readonly observer: JobObserver
   readonly telemetry: Telemetry
@@ -79,44 +85,52 @@ export interface JobHandlerParts {
 
 export class RunJobHandler implements JobHandler {
   readonly #parts: JobHandlerParts
-  readonly #memories = new WeakMap<TransitionJob, JobMemory>()
 
   constructor(parts: JobHandlerParts) {
     this.#parts = parts
   }
 
-  #memory(job: TransitionJob): JobMemory {
-    let memory = this.#memories.get(job)
-    if (!memory) {
-      memory = { attempt: attemptOf(job.snapshot) }
-      this.#memories.set(job, memory)
+  #memory(job: RunJob): JobMemory {
+    if (!job.memory) {
+      const part = job.snapshot && parseJobId(job.id)
+      const fetched = part && decodeRun(part.runId, job.snapshot!)
+      job.memory = { attempt: attemptOf(job.snapshot), fetched } satisfies JobMemory
     }
-    return memory
+    return job.memory as JobMemory
   }
 
-  /** The run of a snapshot, when the job is its current one. */
-  #currentRun(job: TransitionJob, snapshot: RunSnapshot): RunRecord | undefined {
-    const part = parseJobId(job.id!)
-    const run = part && decodeRun(part.runId, snapshot)
-    if (!run || isEnded(run.status) || run.revision !== part.revision || run.jobSeq !== part.jobSeq) return undefined
+  /** The run, as it was fetched or as it was found since, when the job is its current one. */
+  #currentRun(job: RunJob, newer?: RunSnapshot): RunRecord | undefined {
+    const part = parseJobId(job.id)
+    const run = newer ? part && decodeRun(part.runId, newer) : this.#memory(job).fetched
+    if (!run || isEnded(run.status) || run.revision !== part?.revision || run.jobSeq !== part.jobSeq) return undefined
     return run
   }
 
-  #procedureOf(run: RunRecord): Promise<CompiledProcedure> {
-    return this.#parts.registry.compiled(run.procedure, run.version)
+  follows(job: RunJob, previous: RunJob, { at, historyFull }: { at: number; historyFull: boolean }): void {
+    const { decided, procedure } = this.#memory(previous)
+    const run = committedRun(decided!.before, decided!.decision as CommitDecision, at)
+    const fetched = historyFull ? { ...run, historyFull } : run
+    job.memory = { attempt: 1, fetched, procedure: procedure! } satisfies JobMemory
   }
 
-  async run(job: TransitionJob): Promise<unknown> {
+  /** The run's procedure: looked up once for all the states that the run goes through in one slot. */
+  async #procedureOf(memory: JobMemory, run: RunRecord): Promise<CompiledProcedure> {
+    memory.procedure ??= await this.#parts.registry.compiled(run.procedure, run.version)
+    return memory.procedure
+  }
+
+  async run(job: RunJob): Promise<unknown> {
     const { running, observer, actions, logger } = this.#parts
     const memory = this.#memory(job)
-    const run = job.snapshot && this.#currentRun(job, job.snapshot)
+    const run = this.#currentRun(job)
     if (!run) return NOT_CURRENT
     if (run.pause) return HELD
-    const slot = running.begin(job.id!, job)
+    const slot = running.begin(job.id, job)
     try {
       if (slot.reason) return NOT_CURRENT
       memory.run = run
-      const work = workOf(await this.#procedureOf(run), run)
+      const work = workOf(memory.procedure ?? (await this.#procedureOf(memory, run)), run)
       const { id: runId, procedure, version, revision } = run
       observer.started({ runId, procedure, version, state: work.state, revision, attempt: memory.attempt })
       const attempt: Attempt = { run, ...work, number: memory.attempt, slot, registry: actions, logger }
@@ -131,17 +145,17 @@ export class RunJobHandler implements JobHandler {
     }
   }
 
-  async succeeded(job: TransitionJob, outcome: unknown, snapshot: RunSnapshot): Promise<JobEnd> {
+  async succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): Promise<JobEnd> {
     if (outcome === NOT_CURRENT) return { kind: 'completed', keep: false }
-    if (outcome === HELD) return this.#held(job, snapshot)
-    const run = this.#currentRun(job, snapshot)
-    if (!run) return this.stale(job, snapshot)
-    const procedure = await this.#procedureOf(run)
+    if (outcome === HELD) return this.#held(job, newer)
+    const run = this.#currentRun(job, newer)
+    if (!run) return this.#passed(job, newer)
     const memory = this.#memory(job)
+    const procedure = memory.procedure ?? (await this.#procedureOf(memory, run))
     const crashes = job.stalledCounter
     const input = { kind: 'action_succeeded' as const, ...(outcome as ActionOutcome), attempt: memory.attempt, crashes }
     const decision = decide(procedure, run, input, 0)
-    if (decision.kind !== 'commit') return this.stale(job, snapshot)
+    if (decision.kind !== 'commit') return this.#passed(job, newer)
     memory.decided = { before: run, decision }
     const block = encodeCommit(procedure, run, decision, { byOwnJob: true })
     const refused = decision.entries.find((entry) => entry.type === 'attempt_failed')?.error
@@ -153,25 +167,25 @@ export class RunJobHandler implements JobHandler {
   }
 
   /** The end of a job whose run was paused when it was taken up; one that is resumed by now goes back to the queue. */
-  async #held(job: TransitionJob, snapshot: RunSnapshot): Promise<JobEnd> {
-    const run = this.#currentRun(job, snapshot)
+  async #held(job: RunJob, newer?: RunSnapshot): Promise<JobEnd> {
+    const run = this.#currentRun(job, newer)
     if (!run) return { kind: 'completed', keep: false }
-    const procedure = await this.#procedureOf(run)
-    const decision = decide(procedure, run, { kind: 'attempt_held', crashes: job.stalledCounter }, 0)
     const memory = this.#memory(job)
+    const procedure = await this.#procedureOf(memory, run)
+    const decision = decide(procedure, run, { kind: 'attempt_held', crashes: job.stalledCounter }, 0)
     if (decision.kind === 'commit') memory.decided = { before: run, decision }
     else delete memory.decided
     if (decision.kind !== 'commit') return { kind: 'release' }
     return { kind: 'completed', keep: false, block: encodeCommit(procedure, run, decision, { byOwnJob: true }) }
   }
 
-  async failed(job: TransitionJob, error: Error, snapshot: RunSnapshot, lost: boolean): Promise<JobEnd> {
+  async failed(job: RunJob, error: Error, lost: boolean, newer?: RunSnapshot): Promise<JobEnd> {
     const memory = this.#memory(job)
     memory.failure = lost ? workerLost(job) : error instanceof AttemptError ? error.failure : failureOf(error)
-    const run = this.#currentRun(job, snapshot)
-    if (!run) return this.stale(job, snapshot)
+    const run = this.#currentRun(job, newer)
+    if (!run) return this.#passed(job, newer)
     memory.run = run
-    const procedure = await this.#procedureOf(run)
+    const procedure = await this.#procedureOf(memory, run)
     const { code, message, nonRetryable } = memory.failure
     const input = {
       kind: 'attempt_failed' as const,
@@ -187,16 +201,24 @@ export class RunJobHandler implements JobHandler {
       memory.retryInMs = decision.delayMs
       return { kind: 'retry', delayMs: decision.delayMs, block: encodeRetry(run, decision) }
     }
-    if (decision.kind !== 'commit') return this.stale(job, snapshot)
+    if (decision.kind !== 'commit') return this.#passed(job, newer)
     return { kind: 'failed', block: encodeCommit(procedure, run, decision, { byOwnJob: true }) }
   }
 
-  async stale(job: TransitionJob, snapshot: RunSnapshot | null): Promise<JobEnd> {
-    const part = parseJobId(job.id!)
-    const run = snapshot && part && decodeRun(part.runId, snapshot)
+  async stale(job: RunJob, snapshot: RunSnapshot | null): Promise<JobEnd> {
+    const part = parseJobId(job.id)
+    return this.#discarded(job, snapshot && part && decodeRun(part.runId, snapshot))
+  }
+
+  /** The end of a job whose visit was over when it was fetched, or is on the newer state of its run. */
+  async #passed(job: RunJob, newer: RunSnapshot | undefined): Promise<JobEnd> {
+    return newer ? this.stale(job, newer) : this.#discarded(job, this.#memory(job).fetched)
+  }
+
+  #discarded(job: RunJob, run: RunRecord | undefined | null): JobEnd {
+    const part = parseJobId(job.id)
     const { outcome, failure, attempt, run: visited } = this.#memory(job)
-    this.#memories.delete(job)
-    if (!run || (!outcome && !failure)) return { kind: 'completed', keep: false }
+    if (!run || !part || (!outcome && !failure)) return { kind: 'completed', keep: false }
     const entry: EntryDraft = {
       type: 'discarded',
       revision: part.revision,
@@ -214,11 +236,12 @@ export class RunJobHandler implements JobHandler {
   }
 
   /** The end of a job that is given back at shutdown while its action runs: the attempt is another worker's to repeat. */
-  async interrupted(job: TransitionJob): Promise<JobEnd> {
-    const { run, attempt } = this.#memory(job)
+  async interrupted(job: RunJob): Promise<JobEnd> {
+    const memory = this.#memory(job)
+    const { run, attempt } = memory
     if (!run) return { kind: 'release' }
     const compensates = run.rollback?.compensating
-    const undoable = !compensates && stateOf(await this.#procedureOf(run), run.state).rollback !== undefined
+    const undoable = !compensates && stateOf(await this.#procedureOf(memory, run), run.state).rollback !== undefined
     const entry: EntryDraft = {
       type: 'interrupted',
       from: run.state,
@@ -230,20 +253,23 @@ export class RunJobHandler implements JobHandler {
     return { kind: 'release', block: encodeNote(run, entry, { ofVisit: true }) }
   }
 
-  released(job: TransitionJob): boolean {
-    const slot = this.#parts.running.get(job.id!)
-    if (!slot?.released) return false
-    this.#parts.running.end(slot)
+  isReleased(job: RunJob): boolean {
+    return this.#parts.running.get(job.id)?.released ?? false
+  }
+
+  released(job: RunJob): boolean {
+    if (!this.isReleased(job)) return false
+    this.#parts.running.end(this.#parts.running.get(job.id)!)
     return true
   }
 
-  committed(job: TransitionJob, end: JobEnd, at: number): void {
-    const memory = this.#memories.get(job)
+  committed(job: RunJob, end: JobEnd, at: number): void {
+    const memory = job.memory as JobMemory | undefined
     const { observer, telemetry } = this.#parts
     if (memory?.decided) telemetry.committed(memory.decided.before, memory.decided.decision, at)
     if (!memory?.run) {
       if (end.kind === 'completed' && !memory?.decided)
-        observer.discarded({ runId: parseJobId(job.id!)?.runId ?? '', jobId: job.id!, reason: 'stale' })
+        observer.discarded({ runId: parseJobId(job.id)?.runId ?? '', jobId: job.id, reason: 'stale' })
       return
     }
     const { id: runId, state, revision } = memory.run
@@ -260,8 +286,8 @@ export class RunJobHandler implements JobHandler {
     else if (end.kind === 'completed') observer.completed({ runId, state, revision, attempt })
   }
 
-  lost(job: TransitionJob): void {
-    this.#parts.observer.discarded({ runId: parseJobId(job.id!)?.runId ?? '', jobId: job.id!, reason: 'lost' })
+  lost(job: RunJob): void {
+    this.#parts.observer.discarded({ runId: parseJobId(job.id)?.runId ?? '', jobId: job.id, reason: 'lost' })
   }
 }
 
@@ -274,7 +300,7 @@ function workOf(procedure: CompiledProcedure, run: RunRecord): Pick<Attempt, 'ac
   return { action, state: state.name, event: compensating ? ROLLBACK_EVENT : run.event }
 }
 
-function workerLost(job: TransitionJob): ActionFailure {
+function workerLost(job: RunJob): ActionFailure {
   return {
     code: 'worker_lost',
     message: `the worker of this action died, or stopped renewing its lock, ${job.stalledCounter} times`,

@@ -15,7 +15,8 @@ import { ActionRegistry } from '../actions/action-registry.js'
 import type { ActionFailure } from '../actions/outcome.js'
 import { ProcessionError } from '../kernel/errors.js'
 import { longTimeout } from '../kernel/long-timeout.js'
-import { type TransitionJob, TransitionWorker } from '../queue/transition-worker.js'
+import type { RunJob } from '../queue/transition-job.js'
+import { TransitionWorker } from '../queue/transition-worker.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
 import { asCallError } from '../redis/replies.js'
 import { assertSafeRedis } from '../redis/safety.js'
@@ -75,7 +76,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   readonly #checked: CheckedWorkerOptions
   readonly #actions: ActionRegistry
   readonly #logger: Logger
-  readonly #running = new RunningJobs<TransitionJob>()
+  readonly #running = new RunningJobs<RunJob>()
   #phase: 'idle' | 'running' | 'closing' | 'closed' = 'idle'
   #connection: RedisConnection | undefined
   #subscriber: Redis | undefined
@@ -177,7 +178,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   }
 
   #makeWorker(shard: Shard, client: Redis, concurrency: number): TransitionWorker {
-    const { lockDuration, stalledInterval, bullmqEvents, keepCompletedJobs, keepFailedJobs } = this.#checked
+    const { lockDuration, stalledInterval, bullmqEvents, keepCompletedJobs, keepFailedJobs, sticky } = this.#checked
     const worker = new TransitionWorker({
       connection: client,
       queueName: shard.keys.queueName,
@@ -189,6 +190,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
       keepCompleted: keepCompletedJobs,
       keepFailed: keepFailedJobs,
       name: this.#options.name ?? `${hostname()}:${process.pid}`,
+      sticky,
       handler: this.#handler!,
     })
     worker.on('error', (error) => this.#tell('error', error))

@@ -29,6 +29,11 @@ export interface ProcedureWorkerOptions {
   readonly allowUnsafeRedis?: boolean
   /** Have BullMQ write its own event stream too, for tools that read QueueEvents. */
   readonly bullmqEvents?: boolean
+  /**
+   * Let a run go on from state to state where it is, for up to LIMITS.stickyStates states, before others have their turn;
+   * true by default. Off, each state's job waits in the queue behind all others, and each commit is a call of its own.
+   */
+  readonly sticky?: boolean
   /** Where `log` actions and `info.log` write; JSON lines on stderr by default. */
   readonly logger?: Logger
   /** Hears of what this worker does and commits: see docs/telemetry.md. */
@@ -53,6 +58,7 @@ const schema = z.strictObject({
   keepCompletedJobs: z.int().min(0).max(1_000_000).default(1_000),
   keepFailedJobs: z.int().min(0).max(1_000_000).default(5_000),
   bullmqEvents: z.boolean().default(false),
+  sticky: z.boolean().default(true),
 })
 
 export type CheckedWorkerOptions = z.infer<typeof schema> & { readonly stalledInterval: number }

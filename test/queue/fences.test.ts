@@ -39,6 +39,7 @@ await store.register({
 })
 
 const note = (over: Partial<CommitBlock> & { runId: string }): CommitBlock => ({
+  procedure: 'p@1.0',
   ends: false,
   visits: 0,
   timers: {},

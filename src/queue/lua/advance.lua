@@ -13,6 +13,7 @@ local P, T = ARGV[1], ARGV[2]
 -- @constants
 -- @bullmq addStandardJob addPrioritizedJob
 -- @include lib/run-commit
+-- @include lib/add-job
 
 local replies, i = {}, 3
 while i <= #ARGV do
@@ -20,9 +21,11 @@ while i <= #ARGV do
   c, i = read_commit(i)
   local run, code, answer = check(c)
   if code == 0 then
-    replies[#replies + 1] = { 1, write_commit(c, run), NOW }
+    local seq = write_commit(c, run, add_job)
+    replies[#replies + 1] = { 1, seq, NOW }
   else
     replies[#replies + 1] = { code, answer or run.seq or '', NOW }
   end
 end
+flush_live()
 return replies

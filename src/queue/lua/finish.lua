@@ -19,6 +19,7 @@ local P, T = ARGV[1], ARGV[2]
 -- @constants
 -- @bullmq addStandardJob addPrioritizedJob moveToFinished moveToDelayed retryJob moveJobFromActiveToWait
 -- @include lib/run-commit
+-- @include lib/add-job
 -- @include lib/snapshot
 
 local kind, job_id, token = ARGV[3], ARGV[4], ARGV[5]
@@ -34,7 +35,8 @@ if #ARGV > 6 + n then
   local c = read_commit(7 + n)
   local run, code = check(c)
   if code ~= 0 then return { code, snapshot(c.id) } end
-  write_commit(c, run)
+  write_commit(c, run, add_job)
+  flush_live()
 end
 
 if kind ~= 'release' then bull[2] = NOW_S end

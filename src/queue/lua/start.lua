@@ -12,6 +12,7 @@ local P, T = ARGV[1], ARGV[2]
 -- @constants
 -- @bullmq addStandardJob addPrioritizedJob
 -- @include lib/run-commit
+-- @include lib/add-job
 
 local replies, i = {}, 3
 while i <= #ARGV do
@@ -31,11 +32,12 @@ while i <= #ARGV do
     for _, pair in ipairs({ { 'v', RUN_FORMAT }, { 'proc', name }, { 'ver', version }, { 't0', NOW_S }, { 'te', NOW_S }, { 'rev', '0' }, { 'input', fingerprint } }) do
       set[#set + 1] = pair[1] set[#set + 1] = pair[2]
     end
-    local run = { rev = '0', seq = '0', t0 = NOW_S, timers = {}, left = {}, proc = name, ver = version }
-    write_commit(c, run)
+    local run = { rev = '0', seq = '0', t0 = NOW_S, timers = {}, left = {} }
+    write_commit(c, run, add_job)
     RC('ZADD', T .. 'runs:procedure:' .. name, NOW_S, c.id)
     for _, tag in ipairs(tags) do RC('ZADD', T .. 'runs:tag:' .. tag, NOW_S, c.id) end
     replies[#replies + 1] = { 1, fingerprint, version, NOW }
   end
 end
+flush_live()
 return replies

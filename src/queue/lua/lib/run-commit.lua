@@ -1,20 +1,23 @@
 -- One commit to one run: parse, check, write. Nothing here looks inside user JSON.
 --
--- The block of arguments, as commit-block.ts lays it out:
+-- The block of arguments, as commit-block.ts lays it out. First a header, words with a space between them (some empty):
 --   id            run id
---   flags         letters: b bound to a visit (compare rev and job); e the run ends; i answers an event with an id;
---                 j enqueue a job for the visit
+--   flags         letters: b bound to a visit (compare rev and job); e the run ends; j enqueue a job for the visit;
+--                 i answers an event with an id; l live events differ from their entries
 --   rev, job      the visit that a bound commit belongs to: revision, and the seq that enqueued its job ('' none)
 --   seq           the seq this was decided on; '' for an entry that changes nothing else and so needs no comparison
 --   status        status after the commit; '' unchanged
 --   zt, st, rt    deadlines of sleep, state and run: '' keep, '-' disarm, 'p' stop and keep what is left, 'r' arm what
 --                 was left, else ms from now
---   supersedes    job id that this makes obsolete and, behind a space, the word for why; or ''
 --   visits        how many visits begin, one after the other: the revision grows by that
---   n, then n     field, value, ... written to the run hash
---   n, then n     fields removed from the run hash
---   n, then n     entry, live: history entry and live event as JSON objects without at and seq; live '' = as the entry
---   with flag j   job name, BullMQ options (msgpack), priority ('0' none)
+--   priority      of the job, as BullMQ counts ('0' none)
+--   sets, dels, entries   how many of each follow
+--   the rest      job id that this makes obsolete and, behind a space, the word for why; or ''
+-- then procedure@version, and the arguments that the header counts or flags:
+--   sets          field, value, ... written to the run hash
+--   dels          fields removed from the run hash
+--   entries       history entries as JSON objects without at and seq; with flag l behind each its live event, '' = the same
+--   with flag j   job name, options (as the script's add_job takes them)
 --   with flag i   event id, and the answer that the event is given now and whenever it is sent again
 --
 -- A crash leaves nothing half done: Redis runs a script to its end. Lua does not roll back, so every check stands
@@ -24,23 +27,29 @@ local TIMERS = { 'zt', 'st', 'rt' }
 -- What was left of a deadline when the run was paused, ms. A sleep is not stopped.
 local LEFT = { false, 'sl', 'rl' }
 
+local HEADER = '^(%S+) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%d+) (%d+) (%d+) (%d+) (%d+) ?(.*)$'
+
 -- Reads a block from ARGV[i] on; returns it and the index behind it.
 local function read_commit(i)
-  local c = { id = ARGV[i], flags = ARGV[i + 1], rev = ARGV[i + 2], job = ARGV[i + 3], seq = ARGV[i + 4],
-    status = ARGV[i + 5], timers = { ARGV[i + 6], ARGV[i + 7], ARGV[i + 8] }, supersedes = ARGV[i + 9], visits = tonumber(ARGV[i + 10]) }
-  i = i + 11
-  for _, part in ipairs({ 'set', 'del', 'entries' }) do
-    local n = tonumber(ARGV[i])
-    c[part] = { unpack(ARGV, i + 1, i + n) }
-    i = i + n + 1
+  local c, flags, visits, sets, dels, entries = {}
+  c.id, flags, c.rev, c.job, c.seq, c.status, c.zt, c.st, c.rt, visits, c.priority, sets, dels, entries, c.supersedes =
+    string.match(ARGV[i], HEADER)
+  c.visits, c.key = tonumber(visits), ARGV[i + 1]
+  i = i + 2
+  c.set = { unpack(ARGV, i, i + sets - 1) }
+  i = i + sets
+  c.del = { unpack(ARGV, i, i + dels - 1) }
+  i = i + dels
+  c.live = string.find(flags, 'l', 1, true)
+  c.first_entry, i = i, i + entries * (c.live and 2 or 1)
+  c.last_entry = i - 1
+  c.bound = string.find(flags, 'b', 1, true)
+  c.ends = string.find(flags, 'e', 1, true)
+  if string.find(flags, 'j', 1, true) then
+    c.job_name, c.job_opts = ARGV[i], ARGV[i + 1]
+    i = i + 2
   end
-  c.bound = string.find(c.flags, 'b', 1, true)
-  c.ends = string.find(c.flags, 'e', 1, true)
-  if string.find(c.flags, 'j', 1, true) then
-    c.add = { name = ARGV[i], opts = ARGV[i + 1], priority = ARGV[i + 2] }
-    i = i + 3
-  end
-  if string.find(c.flags, 'i', 1, true) then
+  if string.find(flags, 'i', 1, true) then
     c.event_id, c.answer = ARGV[i], ARGV[i + 1]
     i = i + 2
   end
@@ -50,10 +59,8 @@ end
 -- The run as the commit finds it, and a code: 0 go on, -11 no such run, -10 the visit is over, -12 decided on an old seq;
 -- 2 an event that was answered before, with that answer as the third value.
 local function check(c)
-  local f = RC('HMGET', T .. 'run:' .. c.id, 'rev', 'job', 'seq', 'status', 't0', 'zt', 'st', 'rt', 'proc', 'ver', 't1',
-    'sl', 'rl')
-  local run = { rev = f[1], job = f[2] or '', seq = f[3], status = f[4], t0 = f[5], timers = { f[6], f[7], f[8] },
-    proc = f[9], ver = f[10], t1 = f[11], left = { false, f[12], f[13] } }
+  local f = RC('HMGET', T .. 'run:' .. c.id, 'rev', 'job', 'seq')
+  local run = { rev = f[1], job = f[2] or '', seq = f[3] }
   if not run.rev then return run, -11 end
   local answer = c.event_id and RC('HGET', T .. 'sent:' .. c.id, c.event_id)
   if answer then return run, 2, answer end
@@ -62,12 +69,21 @@ local function check(c)
   return run, 0
 end
 
+-- What only a commit needs that changes the run's status or its deadlines. A run that begins has brought it with it.
+local function read_rest(c, run)
+  if run.timers then return end
+  local f = RC('HMGET', T .. 'run:' .. c.id, 'status', 't0', 't1', 'zt', 'st', 'rt', 'sl', 'rl')
+  run.status, run.t0, run.t1 = f[1], f[2], f[3]
+  run.timers, run.left = { f[4], f[5], f[6] }, { false, f[7], f[8] }
+end
+
 -- New deadlines into the fields to set or remove, and the earliest of all into `due`. Returns whether sweepers are to be
 -- woken: they look again within a second by themselves.
 local function write_timers(c, run, set, del)
   local earliest, had, changed
+  local new_timers = { c.zt, c.st, c.rt }
   for k, field in ipairs(TIMERS) do
-    local old, left, new = run.timers[k], run.left[k], c.timers[k]
+    local old, left, new = run.timers[k], run.left[k], new_timers[k]
     if old then had = true end
     local at, keep = old, left
     if new == '-' then
@@ -99,19 +115,34 @@ local function write_due(c, due)
   if tonumber(due) - NOW < SWEEP_MS and RC('ZRANGE', T .. 'due', 0, 0)[1] == c.id then RC('PUBLISH', T .. 'wake', due) end
 end
 
--- Entries into the history, and as one record into the live stream.
-local function write_entries(c, run, seq)
+-- Live events of this call that are not written yet: fields of one record, of up to LIVE_RECORD_COMMITS commits.
+local live, live_commits = {}, 0
+
+-- Writes the live events of this call so far. Every script that commits ends with it.
+local function flush_live()
+  if live_commits == 0 then return end
+  RC('XADD', T .. 'events', 'MAXLEN', '~', LIVE_STREAM_RECORDS, '*', unpack(live))
+  live, live_commits = {}, 0
+end
+
+-- Entries into the history, and into the next record of the live stream. Returns whether the history is full now.
+local function write_entries(c, seq)
   local stamp = '{"at":' .. NOW_S .. ',"seq":' .. seq .. ','
-  local entries, live = {}, { 'r', c.id, 'p', run.proc .. '@' .. run.ver }
-  for k = 1, #c.entries, 2 do
-    local entry = stamp .. string.sub(c.entries[k], 2)
+  local entries, n = {}, #live
+  live[n + 1], live[n + 2], live[n + 3], live[n + 4] = 'r', c.id, 'p', c.key
+  n = n + 4
+  for k = c.first_entry, c.last_entry, c.live and 2 or 1 do
+    local entry = stamp .. string.sub(ARGV[k], 2)
     entries[#entries + 1] = entry
-    live[#live + 1] = 'd'
-    live[#live + 1] = c.entries[k + 1] == '' and entry or stamp .. string.sub(c.entries[k + 1], 2)
+    live[n + 1] = 'd'
+    live[n + 2] = (not c.live or ARGV[k + 1] == '') and entry or stamp .. string.sub(ARGV[k + 1], 2)
+    n = n + 2
   end
-  local length = RC('RPUSH', T .. 'hist:' .. c.id, unpack(entries))
-  if length >= HISTORY_FULL_AT then RC('HSET', T .. 'run:' .. c.id, 'full', '1') end
-  RC('XADD', T .. 'events', 'MAXLEN', '~', LIVE_STREAM_ENTRIES, '*', unpack(live))
+  live_commits = live_commits + 1
+  if live_commits >= LIVE_RECORD_COMMITS then flush_live() end
+  local full = RC('RPUSH', T .. 'hist:' .. c.id, unpack(entries)) >= HISTORY_FULL_AT
+  if full then RC('HSET', T .. 'run:' .. c.id, 'full', '1') end
+  return full
 end
 
 -- The job of a visit that somebody else than that job ended. Running: told to stop, and why; it will find itself stale.
@@ -127,43 +158,47 @@ local function supersede(job_and_reason)
   end
 end
 
-local function add_job(c, run_rev, seq)
-  local job_id = c.id .. '.' .. run_rev .. '.' .. seq
-  local args = cmsgpack.pack({ P, job_id, c.add.name, NOW_S })
-  if c.add.priority == '0' then
-    bull_addStandardJob(keys_addStandardJob(job_id), { args, '{}', c.add.opts })
-  else
-    bull_addPrioritizedJob(keys_addPrioritizedJob(job_id), { args, '{}', c.add.opts })
-  end
-end
-
--- Writes a commit that `check` let through. Returns the run's new seq.
-local function write_commit(c, run)
+-- Writes a commit that `check` let through; `add_job(c, job id)` adds the job of its visit, if it has one. Returns the
+-- run's new seq, and whether its history is full now.
+local function write_commit(c, run, add_job)
   local key = T .. 'run:' .. c.id
-  local seq = string.format('%d', tonumber(run.seq) + 1)
+  local seq = string.format('%d', run.seq + 1)
   local set, del = c.set, c.del
-  set[#set + 1] = 'seq' set[#set + 1] = seq
-  if c.visits > 0 then set[#set + 1] = 'te' set[#set + 1] = NOW_S end
-  if c.ends then set[#set + 1] = 't1' set[#set + 1] = NOW_S
-  elseif run.t1 and c.status ~= '' then del[#del + 1] = 't1' end
-  local rev = run.rev
-  if c.visits > 0 then
-    rev = string.format('%d', tonumber(run.rev) + c.visits)
-    set[#set + 1] = 'rev' set[#set + 1] = rev
+  local n = #set
+  local rev, due = run.rev, nil
+  if c.status ~= '' or c.zt ~= '' or c.st ~= '' or c.rt ~= '' then
+    read_rest(c, run)
+    due = write_timers(c, run, set, del)
+    n = #set
+    if c.ends then
+      set[n + 1], set[n + 2] = 't1', NOW_S
+      n = n + 2
+    elseif run.t1 and c.status ~= '' then
+      del[#del + 1] = 't1'
+    end
+    if c.status ~= '' then
+      set[n + 1], set[n + 2] = 'status', c.status
+      n = n + 2
+    end
   end
-  if c.add then set[#set + 1] = 'job' set[#set + 1] = seq end
-  if c.status ~= '' then set[#set + 1] = 'status' set[#set + 1] = c.status end
-  local due = write_timers(c, run, set, del)
+  set[n + 1], set[n + 2] = 'seq', seq
+  n = n + 2
+  if c.visits > 0 then
+    rev = string.format('%d', run.rev + c.visits)
+    set[n + 1], set[n + 2], set[n + 3], set[n + 4] = 'te', NOW_S, 'rev', rev
+    n = n + 4
+  end
+  if c.job_name then set[n + 1], set[n + 2] = 'job', seq end
   RC('HSET', key, unpack(set))
   if #del > 0 then RC('HDEL', key, unpack(del)) end
   write_due(c, due)
-  write_entries(c, run, seq)
+  local full = write_entries(c, seq)
   if c.status ~= '' and c.status ~= run.status then
     if run.status then RC('ZREM', T .. 'runs:status:' .. run.status, c.id) end
     RC('ZADD', T .. 'runs:status:' .. c.status, run.t0, c.id)
   end
   if c.event_id then RC('HSET', T .. 'sent:' .. c.id, c.event_id, c.answer) end
   if c.supersedes ~= '' then supersede(c.supersedes) end
-  if c.add then add_job(c, rev, seq) end
-  return seq
+  if c.job_name then add_job(c, c.id .. '.' .. rev .. '.' .. seq) end
+  return seq, full
 end

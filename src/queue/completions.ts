@@ -1,0 +1,71 @@
+/**
+ * The sticky path of a worker: jobs whose actions end at about the same time leave in one call, and each run's next job
+ * goes on in the slot of the last. See `lua/complete.lua` for what is committed, and for what is refused: a refused job,
+ * like one whose call failed, is for the plain path.
+ *
+ * What has come by the end of a turn of the event loop is one call. Several calls may be under way; each job is in one.
+ */
+import { LIMITS } from '../kernel/limits.js'
+import type { CompletedJob, TransitionScripts } from './transition-scripts.js'
+
+/** What became of a job that ended. */
+export type Completion =
+  /** Nothing was written. */
+  | { readonly kind: 'refused' }
+  /** The run's next job is active, in the same slot and under the same token. */
+  | { readonly kind: 'follows'; readonly at: number; readonly historyFull: boolean }
+  /** The slot is free; BullMQ's reply to a fetch says what it does next. */
+  | { readonly kind: 'left'; readonly at: number; readonly fetched: readonly unknown[] }
+
+const REFUSED: Completion = { kind: 'refused' }
+
+interface Waiting {
+  readonly job: CompletedJob
+  readonly resolve: (completion: Completion) => void
+  readonly reject: (error: unknown) => void
+}
+
+export class Completions {
+  readonly #scripts: TransitionScripts
+  readonly #slot: Parameters<TransitionScripts['complete']>[1]
+  #waiting: Waiting[] = []
+
+  /** `slot`: how long a lock holds in ms, how many completed jobs the queue keeps, and the worker's name. */
+  constructor(scripts: TransitionScripts, slot: Parameters<TransitionScripts['complete']>[1]) {
+    this.#scripts = scripts
+    this.#slot = slot
+  }
+
+  /** Ends a job with its run's transition. Rejects when the call fails; whether it was carried out is then unknown. */
+  complete(job: CompletedJob): Promise<Completion> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setImmediate(() => this.#flush())
+      this.#waiting.push({ job, resolve, reject })
+    })
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (let i = 0; i < waiting.length; i += LIMITS.completionsPerCall)
+      void this.#call(waiting.slice(i, i + LIMITS.completionsPerCall))
+  }
+
+  async #call(waiting: readonly Waiting[]): Promise<void> {
+    try {
+      const jobs = waiting.map(({ job }) => job)
+      const { now, replies } = await this.#scripts.complete(jobs, this.#slot)
+      waiting.forEach(({ resolve }, i) => {
+        resolve(completionOf(replies[i], now))
+      })
+    } catch (error) {
+      for (const { reject } of waiting) reject(error)
+    }
+  }
+}
+
+function completionOf(reply: unknown, at: number): Completion {
+  if (reply === 0) return REFUSED
+  if (Array.isArray(reply)) return { kind: 'left', at, fetched: reply }
+  return { kind: 'follows', at, historyFull: reply === 2 }
+}

@@ -1,0 +1,67 @@
+import { Job, type JobJson } from 'bullmq'
+import { type JobOptions, normalisedOptions } from './job-options.js'
+import type { RunSnapshot } from './run-hash.js'
+
+/** A job of a run, as its handler sees it: fetched from the queue, or following another one in its slot. */
+export interface RunJob {
+  readonly id: string
+  readonly queueName: string
+  /** The lock that its worker holds. */
+  token: string
+  /** How often a worker died over it, or did not renew its lock. */
+  readonly stalledCounter: number
+  /** The run when the job was fetched, null values for one that is gone; undefined for a job that follows another. */
+  readonly snapshot: RunSnapshot | undefined
+  /** What its handler remembers of it from one call to the next. */
+  memory?: object
+}
+
+/** A job as BullMQ fetched it, with the run that it belongs to; none, where it is none of ours. */
+export class TransitionJob extends Job {
+  snapshot: RunSnapshot | undefined
+  memory?: object
+  /** Its options as they are stored with it, as text. */
+  storedOptions = ''
+  /** It was not fetched, but follows another job of its run in the same slot; its handler knows the run. */
+  follows = false
+
+  /** Whether it belongs to a run; anything else in the queue is none of ours. */
+  get isOfRun(): boolean {
+    return this.follows || this.snapshot !== undefined
+  }
+}
+
+/** A job that has become active in the slot of the one before it. Light: BullMQ's own object is made only if it is needed. */
+export class FollowingJob implements RunJob {
+  readonly stalledCounter = 0
+  readonly snapshot = undefined
+  memory?: object
+  readonly id: string
+  readonly name: string
+  readonly options: JobOptions
+  readonly queueName: string
+  token: string
+  /** When it became active, ms of Redis's clock. */
+  readonly at: number
+
+  constructor(id: string, job: { name: string; options: JobOptions }, previous: RunJob, at: number) {
+    this.id = id
+    this.name = job.name
+    this.options = job.options
+    this.queueName = previous.queueName
+    this.token = previous.token
+    this.at = at
+  }
+
+  /** The same in BullMQ's terms; `create` is the worker's own way of making jobs. */
+  asBullJob(create: (data: JobJson, id: string) => Job): TransitionJob {
+    const { name, at } = this
+    const data = { name, data: '{}', timestamp: at, processedOn: at, attemptsStarted: 1 }
+    const opts = normalisedOptions(this.options)
+    const job = create({ ...data, opts } as unknown as JobJson, this.id) as TransitionJob
+    job.token = this.token
+    job.follows = true
+    if (this.memory) job.memory = this.memory
+    return job
+  }
+}
