@@ -19,7 +19,7 @@ export const conditionShape = {
 }
 
 /** `{field, op, value}`, strict; `value` fits the operator (see {@link checkConditionValue}). */
-export const conditionSchema = strictObject('a condition {field, op, value}', conditionShape).check(checkConditionValue)
+export const conditionSchema = strictObject('a condition {field, op, value}', conditionShape, checkConditionValue)
 
 /** A comparison of one field with a constant, as it stands in a document. */
 export type Condition = z.infer<typeof conditionSchema>

@@ -4,6 +4,7 @@ import { LIMITS } from '../kernel/limits.js'
 import { expressionFault } from './cel.js'
 import { type Condition, conditionSchema, conditionShape } from './condition.js'
 import { chosenBy, type FaultParams, refusal, strictObject } from './strict-schema.js'
+import { listVerdict, withVerdict } from './verdict.js'
 
 /** A condition on context, event and error: data, never code. A string is a CEL expression. */
 export type Guard = Condition | { all: Guard[] } | { any: Guard[] } | { not: Guard } | string
@@ -17,7 +18,10 @@ const CEL_PHRASE = 'a CEL expression, not an empty string'
 const LIST_PHRASE = 'a non-empty array of guards'
 
 const nestedGuard: z.ZodType<Guard, Guard> = chosenBy<Guard>(chooseForm)
-const guardList = z.array(nestedGuard, { error: LIST_PHRASE }).min(1, { error: LIST_PHRASE })
+const guardList = withVerdict(
+  z.array(nestedGuard, { error: LIST_PHRASE }).min(1, { error: LIST_PHRASE }),
+  listVerdict(nestedGuard, { min: 1 }),
+)
 
 const forms = {
   condition: conditionSchema,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { accepts, objectVerdict, withVerdict } from './verdict.js'
 
 /**
  * The conventions by which our schemas speak to whoever words the faults (`procedure/zod-faults.ts`):
@@ -12,10 +13,23 @@ export interface FaultParams {
   readonly options?: readonly string[]
 }
 
-/** A strict object schema: `phrase` says what the object is; an unknown key is answered with the list of the known. */
-export function strictObject<Shape extends z.ZodRawShape>(phrase: string, shape: Shape) {
+/** A check of zod over an object: adds its issues to those of `sink`. */
+type ObjectCheck<Value> = (sink: { readonly value: Value; readonly issues: unknown[] }) => void
+
+/**
+ * A strict object schema: `phrase` says what the object is; an unknown key is answered with the list of the known.
+ * `check` looks at the object once each key by itself is right.
+ */
+export function strictObject<Shape extends z.ZodRawShape>(
+  phrase: string,
+  shape: Shape,
+  check?: ObjectCheck<z.output<z.ZodObject<Shape, z.core.$strict>>>,
+) {
   const keys = Object.keys(shape).join(', ')
-  return z.strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? keys : phrase) })
+  const error: z.core.$ZodErrorMap = (issue) => (issue.code === 'unrecognized_keys' ? keys : phrase)
+  const plain = z.strictObject(shape, { error })
+  const schema = check ? plain.check(check) : plain
+  return withVerdict(schema, objectVerdict(shape, check as ObjectCheck<unknown> | undefined))
 }
 
 /** A schema that refuses every value with fault `fault`, at `path` below the value; `phrase` says what was expected. */
@@ -45,5 +59,6 @@ export function delegate(sink: IssueSink, schema: z.ZodType, value: unknown, pat
  * The parsed output is the value itself: no defaults, and no key lost (zod drops `__proto__` from what it builds).
  */
 export function chosenBy<T>(choose: (value: unknown) => z.ZodType): z.ZodType<T, T> {
-  return z.custom<T>().check((sink) => delegate(sink, choose(sink.value), sink.value))
+  const schema = z.custom<T>().check((sink) => delegate(sink, choose(sink.value), sink.value))
+  return withVerdict(schema, (value) => accepts(choose(value), value))
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** No JSON text within our bounds has more arrays and objects in it. */
 const MAX_PARTS = 1_000_000
@@ -62,16 +62,31 @@ export function jsonDepth(value: unknown, limit: number): number {
   return limit + 1
 }
 
-/** JSON text with keys sorted at every level: equal values give equal texts, whatever their key order was. */
+/**
+ * JSON text with keys sorted at every level: equal values give equal texts, whatever their key order was.
+ * By UTF-16 code units, but for whole numbers below 2^32 - 1, which come first, in the order of numbers, as in any object.
+ */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) =>
-    isJsonObject(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : item,
-  )
+  return JSON.stringify(sorted(value))
 }
+
+/** A copy of a value whose objects have their keys in order. */
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return Array.from(value, sorted)
+  if (!isJsonObject(value)) return value
+  const copy: Record<string, unknown> = {}
+  for (const key of Object.keys(value).sort()) {
+    // Assigning to this one would set the prototype.
+    if (key === '__proto__') Object.defineProperty(copy, key, { value: sorted(value[key]), ...OWN })
+    else copy[key] = sorted(value[key])
+  }
+  return copy
+}
+
+const OWN = { enumerable: true, configurable: true, writable: true }
 
 /** SHA-256 of the canonical JSON of `value`, in hex. */
 export function digestOf(value: unknown): string {
-  return createHash('sha256').update(canonicalJson(value)).digest('hex')
+  return hash('sha256', canonicalJson(value), 'hex')
 }

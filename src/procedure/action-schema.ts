@@ -34,9 +34,19 @@ const common = {
   isolate: flagSchema.exactOptional(),
 }
 
-function actionSchemaOf<Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) {
-  return strictObject(ACTION_PHRASE, { type: z.literal(type, { error: `the type "${type}"` }), ...shape, ...common })
+function actionShapeOf<Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) {
+  return { type: z.literal(type, { error: `the type "${type}"` }), ...shape, ...common }
 }
+
+function actionSchemaOf<Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) {
+  return strictObject(ACTION_PHRASE, actionShapeOf(type, shape))
+}
+
+const conditionalShape = actionShapeOf('conditional', {
+  ...conditionShape,
+  true_event: eventNameSchema.default('true'),
+  false_event: eventNameSchema.default('false'),
+})
 
 const functionShape = {
   module: someText('the name of a module of the worker'),
@@ -45,10 +55,11 @@ const functionShape = {
   ...common,
 }
 
-const rule = strictObject('a rule {field, op, value, message?}', {
-  ...conditionShape,
-  message: textSchema.exactOptional(),
-}).check(checkConditionValue)
+const rule = strictObject(
+  'a rule {field, op, value, message?}',
+  { ...conditionShape, message: textSchema.exactOptional() },
+  checkConditionValue,
+)
 
 /** Node's fetch waits no longer for an answer, so a longer limit would be an empty promise. */
 const httpTimeout = wholeNumber(
@@ -76,19 +87,18 @@ const schemas = {
   validate: actionSchemaOf('validate', {
     rules: listOf(RULES_PHRASE, rule, { min: 1, max: LIMITS.guardNodes }),
   }),
-  conditional: actionSchemaOf('conditional', {
-    ...conditionShape,
-    true_event: eventNameSchema.default('true'),
-    false_event: eventNameSchema.default('false'),
-  }).check(checkConditionValue),
+  conditional: strictObject(ACTION_PHRASE, conditionalShape, checkConditionValue),
   function: strictObject(ACTION_PHRASE, { type: z.literal('function'), ...functionShape }),
-  http: actionSchemaOf('http', {
-    method: z.enum(HTTP_METHODS, { error: `one of ${HTTP_METHODS.join(', ')}` }).default('GET'),
-    url: someText(URL_PHRASE).max(LIMITS.httpUrlChars, { error: URL_PHRASE }),
-    headers: recordOf(HEADERS_PHRASE, z.string(), textSchema, { max: LIMITS.httpHeaders }).exactOptional(),
-    body: anyJsonSchema.exactOptional(),
-    result_key: someText('the context key that takes the answer').exactOptional(),
-  }).extend({ timeout_ms: httpTimeout.default(LIMITS.httpTimeoutMs) }),
+  http: strictObject(ACTION_PHRASE, {
+    ...actionShapeOf('http', {
+      method: z.enum(HTTP_METHODS, { error: `one of ${HTTP_METHODS.join(', ')}` }).default('GET'),
+      url: someText(URL_PHRASE).max(LIMITS.httpUrlChars, { error: URL_PHRASE }),
+      headers: recordOf(HEADERS_PHRASE, z.string(), textSchema, { max: LIMITS.httpHeaders }).exactOptional(),
+      body: anyJsonSchema.exactOptional(),
+      result_key: someText('the context key that takes the answer').exactOptional(),
+    }),
+    timeout_ms: httpTimeout.default(LIMITS.httpTimeoutMs),
+  }),
   procedure: actionSchemaOf('procedure', {
     name: procedureNameSchema,
     version: versionOrLatestSchema.exactOptional(),
@@ -128,6 +138,18 @@ const UNKNOWN_TYPE: FaultParams = { fault: 'unknown_action_type', options: typeN
 const unknownType = z.looseObject({ type: z.custom(() => false, { error: typePhrase, params: UNKNOWN_TYPE }) })
 const missingType = z.looseObject({ type: z.string({ error: typePhrase }) })
 
+/** The keys of an action's schema, in its order, with what stands where the document gives nothing. */
+const keysOf: ReadonlyMap<z.ZodType, readonly { key: string; fallback: unknown }[]> = new Map(
+  [...Object.values(schemas), untypedFunction].map((schema) => [schema, keysWithDefaults(schema.shape)]),
+)
+
+function keysWithDefaults(shape: z.ZodRawShape) {
+  return Object.entries(shape).map(([key, schema]) => ({
+    key,
+    fallback: schema instanceof z.ZodDefault ? schema.def.defaultValue : undefined,
+  }))
+}
+
 /** An action of a known type, as a document gives it. */
 type TypedActionInput = z.input<(typeof schemas)[keyof typeof schemas]> | z.input<typeof storeAction>
 
@@ -149,7 +171,16 @@ export const actionSchema: z.ZodType<ActionInput, ActionInput> = chosenBy<Action
  * `method` ("GET") and `timeout_ms` (30 s).
  */
 export function completeAction(action: ActionInput): ActionSpec {
-  return chooseAction(action).parse(action) as ActionSpec
+  const schema = chooseAction(action)
+  const keys = keysOf.get(schema)
+  // The keys of a store's action are not known, so zod goes over them.
+  if (keys === undefined) return schema.parse(action) as ActionSpec
+  const complete: Record<string, unknown> = {}
+  for (const { key, fallback } of keys) {
+    if (Object.hasOwn(action, key)) complete[key] = (action as JsonObject)[key]
+    else if (fallback !== undefined) complete[key] = fallback
+  }
+  return complete as ActionSpec
 }
 
 function chooseAction(action: unknown): z.ZodType {

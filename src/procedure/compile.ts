@@ -53,6 +53,7 @@ export interface CompiledTransition {
 }
 
 const DEFAULT_MAX_RETRIES = 3
+const NO_RETRIES: RetrySpec = { max_retries: 0 }
 const DEFAULT_BACKOFF_MS = 1_000
 const DEFAULT_FACTOR = 2
 const DEFAULT_MAX_BACKOFF_MS = 3_600_000
@@ -68,9 +69,10 @@ const DEFAULT_MAX_BACKOFF_MS = 3_600_000
 export function compileProcedure(procedure: Procedure): CompiledProcedure {
   const { name, version, definition } = procedure
   const maxRetries = procedure.max_retries ?? DEFAULT_MAX_RETRIES
+  const policy = compileRetry({}, maxRetries)
   const states = new Map<string, CompiledState>()
-  for (const [state, spec] of Object.entries(definition.states))
-    states.set(state, compileState(state, spec, maxRetries))
+  for (const state of Object.keys(definition.states))
+    states.set(state, compileState(state, definition.states[state]!, policy))
   return {
     name,
     version,
@@ -88,35 +90,39 @@ export function compileProcedure(procedure: Procedure): CompiledProcedure {
   }
 }
 
-function compileState(name: string, spec: StateSpec, maxRetries: number): CompiledState {
+/** What is still being put together. */
+type Draft<Value> = { -readonly [Key in keyof Value]: Value[Key] }
+
+/** `policy`: the retries of the procedure. A draft, as a spread of each part that may be there takes several times as long. */
+function compileState(name: string, spec: StateSpec, policy: RetryPolicy): CompiledState {
   const transitions = (spec.transitions ?? []).map(compileTransition)
   const hasErrorTransition = transitions.some((transition) => transition.event === 'error')
-  const retry: RetrySpec = spec.retry ?? (hasErrorTransition ? { max_retries: 0 } : {})
-  return {
+  const ownRetry = spec.retry ?? (hasErrorTransition ? NO_RETRIES : undefined)
+  const state: Draft<CompiledState> = {
     name,
-    ...(spec.action && { action: completeAction(spec.action) }),
     transitions,
     terminal: transitions.length === 0,
     outcome: spec.outcome ?? 'success',
-    ...(spec.timeout_ms !== undefined && { timeoutMs: spec.timeout_ms }),
-    retry: compileRetry(retry, maxRetries),
-    ...compileRollback(spec, maxRetries),
+    retry: ownRetry ? compileRetry(ownRetry, policy.maxRetries) : policy,
+    rollbackRetry: policy,
     hasErrorTransition,
   }
-}
-
-/** A compensation is retried by the procedure's policy, unless it has a `retry` of its own. */
-function compileRollback(spec: StateSpec, maxRetries: number): Pick<CompiledState, 'rollback' | 'rollbackRetry'> {
-  const { retry = {}, ...action } = spec.rollback ?? {}
-  return {
-    ...(spec.rollback && { rollback: completeAction(action as ActionInput) }),
-    rollbackRetry: compileRetry(retry, maxRetries),
+  if (spec.action) state.action = completeAction(spec.action)
+  if (spec.timeout_ms !== undefined) state.timeoutMs = spec.timeout_ms
+  if (spec.rollback) {
+    // A compensation is retried by the procedure's policy, unless it has a `retry` of its own.
+    const { retry, ...action } = spec.rollback
+    state.rollback = completeAction(action as ActionInput)
+    if (retry) state.rollbackRetry = compileRetry(retry, policy.maxRetries)
   }
+  return state
 }
 
 function compileTransition(spec: TransitionSpec): CompiledTransition {
-  const { event, target, guard, accept } = spec
-  return { event, target, ...(guard !== undefined && { guard }), ...(accept !== undefined && { accept }) }
+  const transition: Draft<CompiledTransition> = { event: spec.event, target: spec.target }
+  if (spec.guard !== undefined) transition.guard = spec.guard
+  if (spec.accept !== undefined) transition.accept = spec.accept
+  return transition
 }
 
 function compileRetry(spec: RetrySpec, maxRetries: number): RetryPolicy {

@@ -3,7 +3,7 @@ import type { FaultList, Path } from './fault-list.js'
 import { addHttpFaults } from './http-faults.js'
 import { isName } from './names.js'
 import { nearestWord } from './near-miss.js'
-import { ownValue, placesOf } from './places.js'
+import { ownValue, type Place } from './places.js'
 import { showValue } from './show-value.js'
 
 /** One state as far as it can be read: where it leads, and whether it also leads somewhere that cannot be read. */
@@ -17,10 +17,10 @@ const STATES: Path = ['definition', 'states']
 /**
  * Adds the faults that no schema sees: an initial state or a target that does not exist, states that cannot be
  * reached, an outcome on a state that is not terminal, a heartbeat that its timeout never leaves time for.
- * It looks at whatever parts of the document are well formed, and says nothing that merely follows from another fault.
+ * It looks at whatever parts of the document are well formed (`places`, see `placesOf`), and says nothing that merely follows from another fault.
  */
-export function addMeaningFaults(document: unknown, faults: FaultList): void {
-  addLocalFaults(document, faults)
+export function addMeaningFaults(document: unknown, places: readonly Place[], faults: FaultList): void {
+  addLocalFaults(places, faults)
   const definition = ownValue(document, 'definition')
   const states = ownValue(definition, 'states')
   if (!isJsonObject(states) || Object.keys(states).length === 0) return
@@ -38,8 +38,8 @@ export function addMeaningFaults(document: unknown, faults: FaultList): void {
 }
 
 /** Faults inside one state or action. */
-function addLocalFaults(document: unknown, faults: FaultList): void {
-  for (const { kind, path, value } of placesOf(document)) {
+function addLocalFaults(places: readonly Place[], faults: FaultList): void {
+  for (const { kind, path, value } of places) {
     if (kind === 'state') addOutcomeFault(value, path, faults)
     if (kind === 'action') addHeartbeatFault(value, path, faults)
     if (kind === 'action') addHttpFaults(value, path, faults)

@@ -1,6 +1,6 @@
 import type { Json } from '../kernel/json.js'
 import type { FaultList } from './fault-list.js'
-import { ownValue, type PlaceKind, placesOf } from './places.js'
+import { ownValue, type Place, type PlaceKind } from './places.js'
 import { showValue } from './show-value.js'
 
 /** Something the format has and the engine does not, yet. */
@@ -32,11 +32,11 @@ export const NOT_YET: readonly NotYetRow[] = [
   { place: 'action', key: 'type', value: 'vector.*', remedy: USE_FUNCTION },
 ]
 
-/** Adds a fault `not_supported_yet` for everything in `document` that a row of `table` names. */
-export function addNotYetFaults(document: unknown, table: readonly NotYetRow[], faults: FaultList): void {
-  for (const { kind, path, value } of placesOf(document)) {
-    for (const row of table) {
-      if (row.place !== kind) continue
+/** Adds a fault `not_supported_yet` for everything in `places`, those of a document, that a row of `table` names. */
+export function addNotYetFaults(places: readonly Place[], table: readonly NotYetRow[], faults: FaultList): void {
+  const rows = rowsByPlace(table)
+  for (const { kind, path, value } of places) {
+    for (const row of rows[kind]) {
       const found = ownValue(value, row.key)
       // null is "none" for the keys that allow it, and there is nothing to support in that.
       if (found === undefined || found === null || !matches(found, row.value)) continue
@@ -44,6 +44,12 @@ export function addNotYetFaults(document: unknown, table: readonly NotYetRow[], 
       faults.add([...path, row.key], 'not_supported_yet', () => `${what} does not work yet; ${row.remedy}`)
     }
   }
+}
+
+function rowsByPlace(table: readonly NotYetRow[]): Record<PlaceKind, NotYetRow[]> {
+  const rows: Record<PlaceKind, NotYetRow[]> = { procedure: [], definition: [], state: [], transition: [], action: [] }
+  for (const row of table) rows[row.place].push(row)
+  return rows
 }
 
 function matches(found: unknown, wanted: Json | undefined): boolean {

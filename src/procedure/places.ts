@@ -17,31 +17,33 @@ export function ownValue(value: unknown, key: string): unknown {
 }
 
 /**
- * Walks whatever parts of a document are well formed, outermost first, in document order.
+ * Whatever parts of a document are well formed, outermost first, in document order.
  * The document must be JSON within `LIMITS.jsonDepth`, as `checkJson` assures.
  */
-export function* placesOf(document: unknown): Generator<Place> {
-  if (!isJsonObject(document)) return
-  yield { kind: 'procedure', path: [], value: document }
+export function placesOf(document: unknown): readonly Place[] {
+  const places: Place[] = []
+  if (!isJsonObject(document)) return places
+  places.push({ kind: 'procedure', path: [], value: document })
   const definition = ownValue(document, 'definition')
-  if (!isJsonObject(definition)) return
-  yield { kind: 'definition', path: ['definition'], value: definition }
+  if (!isJsonObject(definition)) return places
+  places.push({ kind: 'definition', path: ['definition'], value: definition })
   const states = ownValue(definition, 'states')
-  if (!isJsonObject(states)) return
-  for (const [name, state] of Object.entries(states)) yield* statePlaces(state, ['definition', 'states', name])
+  if (!isJsonObject(states)) return places
+  for (const name of Object.keys(states)) addStatePlaces(states[name], ['definition', 'states', name], places)
+  return places
 }
 
-function* statePlaces(state: unknown, path: Path): Generator<Place> {
+function addStatePlaces(state: unknown, path: Path, places: Place[]): void {
   if (!isJsonObject(state)) return
-  yield { kind: 'state', path, value: state }
+  places.push({ kind: 'state', path, value: state })
   for (const key of ['action', 'rollback']) {
     const action = ownValue(state, key)
-    if (isJsonObject(action)) yield { kind: 'action', path: [...path, key], value: action }
+    if (isJsonObject(action)) places.push({ kind: 'action', path: [...path, key], value: action })
   }
   const transitions = ownValue(state, 'transitions')
   if (!Array.isArray(transitions)) return
   for (const [index, transition] of transitions.entries()) {
     if (!isJsonObject(transition)) continue
-    yield { kind: 'transition', path: [...path, 'transitions', index], value: transition }
+    places.push({ kind: 'transition', path: [...path, 'transitions', index], value: transition })
   }
 }

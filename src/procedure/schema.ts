@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { guardSchema } from '../guards/guard.js'
 import { chosenBy, delegate, type FaultParams, strictObject } from '../guards/strict-schema.js'
+import { accepts, withVerdict } from '../guards/verdict.js'
 import { isJsonObject, type JsonObject } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
 import { type ActionInput, actionSchema } from './action-schema.js'
@@ -47,13 +48,20 @@ export const retrySchema = strictObject('a retry policy, an object', {
 /** A compensation: an action, with a `retry` of its own beside its keys. */
 export type RollbackInput = ActionInput & { retry?: z.infer<typeof retrySchema> }
 
-const rollbackSchema = z.custom<RollbackInput>().check((sink) => {
-  const value: unknown = sink.value
-  if (!isJsonObject(value) || !Object.hasOwn(value, 'retry')) return delegate(sink, actionSchema, value)
-  const { retry, ...action } = value
-  delegate(sink, actionSchema, action)
-  delegate(sink, retrySchema, retry, ['retry'])
-})
+const rollbackSchema = withVerdict(
+  z.custom<RollbackInput>().check((sink) => {
+    const value: unknown = sink.value
+    if (!isJsonObject(value) || !Object.hasOwn(value, 'retry')) return delegate(sink, actionSchema, value)
+    const { retry, ...action } = value
+    delegate(sink, actionSchema, action)
+    delegate(sink, retrySchema, retry, ['retry'])
+  }),
+  (value) => {
+    if (!isJsonObject(value) || !Object.hasOwn(value, 'retry')) return accepts(actionSchema, value)
+    const { retry, ...action } = value
+    return accepts(actionSchema, action) && accepts(retrySchema, retry)
+  },
+)
 
 const ACCEPT_PHRASE = `true, or an array of 1 to ${MAX_FIELDS} names of payload fields`
 const acceptAll = z.literal(true, { error: ACCEPT_PHRASE })

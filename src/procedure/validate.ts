@@ -1,5 +1,6 @@
+import { accepts } from '../guards/verdict.js'
 import { type Issue, ProcessionError } from '../kernel/errors.js'
-import { jsonBytes, jsonTextDepth } from '../kernel/json.js'
+import { jsonTextDepth } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
 import type { Procedure } from './definition.js'
 import { FaultList, type Path } from './fault-list.js'
@@ -7,7 +8,7 @@ import { checkJson } from './json-document.js'
 import { lineAndColumn, scanJsonText } from './json-text.js'
 import { addMeaningFaults } from './meaning.js'
 import { addNotYetFaults, NOT_YET, type NotYetRow } from './not-yet.js'
-import { ownValue } from './places.js'
+import { ownValue, placesOf } from './places.js'
 import { procedureSchema } from './schema.js'
 import { showValue } from './show-value.js'
 import { warningsOf } from './warnings.js'
@@ -75,22 +76,29 @@ export function parseProcedureText(text: string, options: ParseOptions = {}): Pa
 function check(input: unknown, options: ParseOptions, duplicates: readonly Path[]): ParsedProcedure {
   const faults = new FaultList()
   if (!checkJson(input, faults)) throw refused(input, faults)
-  if (faults.total === 0) {
-    const bytes = jsonBytes(input)
-    if (bytes > LIMITS.definitionBytes)
-      throw refusedWhole(`the document is ${bytes} bytes of JSON; at most ${LIMITS.definitionBytes} are allowed`)
+  const text = faults.total === 0 ? textWithinBound(input) : undefined
+  if (text === undefined || !accepts(procedureSchema, input)) {
+    const parsed = procedureSchema.safeParse(input, { reportInput: true })
+    if (!parsed.success) addZodFaults(parsed.error, faults)
   }
-  const parsed = procedureSchema.safeParse(input, { reportInput: true })
-  if (!parsed.success) addZodFaults(parsed.error, faults)
   for (const path of duplicates) {
     faults.add(path, 'duplicate_key', () => `${showValue(path.at(-1))} stands here twice; remove or rename one of them`)
   }
-  addMeaningFaults(input, faults)
-  addNotYetFaults(input, options.notYet ?? NOT_YET, faults)
-  if (faults.total > 0) throw refused(input, faults)
+  const places = placesOf(input)
+  addMeaningFaults(input, places, faults)
+  addNotYetFaults(places, options.notYet ?? NOT_YET, faults)
+  if (text === undefined || faults.total > 0) throw refused(input, faults)
   // A copy through the text, which keeps an own `__proto__` key where a spread or zod's output would lose it.
-  const procedure: Procedure = JSON.parse(JSON.stringify(input))
+  const procedure: Procedure = JSON.parse(text)
   return { procedure, warnings: warningsOf(procedure) }
+}
+
+/** The text of a document that is JSON; refuses one that is longer than a definition may be. */
+function textWithinBound(document: unknown): string {
+  const text = JSON.stringify(document)
+  const bytes = Buffer.byteLength(text)
+  if (bytes <= LIMITS.definitionBytes) return text
+  throw refusedWhole(`the document is ${bytes} bytes of JSON; at most ${LIMITS.definitionBytes} are allowed`)
 }
 
 function refused(input: unknown, faults: FaultList): ProcessionError {

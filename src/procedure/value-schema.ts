@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { chosenBy, delegate, type FaultParams, refusal } from '../guards/strict-schema.js'
+import { listVerdict, verdictOf, withVerdict } from '../guards/verdict.js'
 import { isJsonObject, type Json, type JsonObject } from '../kernel/json.js'
 import { LIMITS } from '../kernel/limits.js'
 
@@ -52,7 +53,8 @@ export const errorCodeSchema = z
 export function listOf<T>(phrase: string, item: z.ZodType<T>, { min = 0, max }: { min?: number; max: number }) {
   const items = z.array(item, { error: phrase }).min(min, { error: phrase })
   const tooLong = refusal('over_limit', phrase)
-  return chosenBy<T[]>((value) => (Array.isArray(value) && value.length > max ? tooLong : items))
+  const list = chosenBy<T[]>((value) => (Array.isArray(value) && value.length > max ? tooLong : items))
+  return withVerdict(list, listVerdict(item, { min, max }))
 }
 
 /**
@@ -65,7 +67,7 @@ export function recordOf<T>(
   value: z.ZodType<T>,
   { min = 0, max = Number.POSITIVE_INFINITY } = {},
 ) {
-  return z.custom<Record<string, T>>().check((sink) => {
+  const schema = z.custom<Record<string, T>>().check((sink) => {
     const input: unknown = sink.value
     if (!isJsonObject(input)) {
       sink.issues.push({ code: 'custom', input, message: phrase, path: [] })
@@ -81,5 +83,13 @@ export function recordOf<T>(
       delegate(sink, key, name, [name])
       delegate(sink, value, item, [name])
     }
+  })
+  const acceptedKey = verdictOf(key)
+  const acceptedValue = verdictOf(value)
+  return withVerdict(schema, (input) => {
+    if (!isJsonObject(input)) return false
+    const names = Object.keys(input)
+    if (names.length < min || names.length > max) return false
+    return names.every((name) => acceptedKey(name) && acceptedValue(input[name]))
   })
 }

@@ -36,6 +36,28 @@ export interface Registration<P extends ProcedureDocument = ProcedureDocument> {
 /** A registered procedure: its document, and what the registry knows of it. */
 export type RegisteredProcedure = Procedure & Pick<RegisteredVersion, 'digest' | 'active' | 'registeredAt'>
 
+/**
+ * Stores one version, if it is not there yet, in one step and one round trip: of two different documents, the version, the
+ * text and the digest of the first one stand. Nothing is left behind by a crash, as Redis runs a script whole or not at all.
+ * The cost is that of four commands.
+ *
+ * KEYS: hash of the name's versions; text of the definition; set of all names.
+ * ARGV: version; the record's JSON up to the time, and behind it; the definition's JSON; name.
+ * Returns false when the version was stored now, else the record that was there, JSON.
+ */
+const REGISTER_SCRIPT = `
+local record = ARGV[2] .. redis.call('TIME')[1] .. '000' .. ARGV[3]
+local added = redis.call('HSETNX', KEYS[1], ARGV[1], record)
+redis.call('SETNX', KEYS[2], ARGV[4])
+redis.call('SADD', KEYS[3], ARGV[5])
+return added == 0 and redis.call('HGET', KEYS[1], ARGV[1])
+`
+
+const REGISTER = 'procession:register'
+
+/** A client that knows the script. */
+type RegistryClient = Redis & Record<typeof REGISTER, (...keysAndArguments: string[]) => Promise<string | null>>
+
 const recordSchema = z.object({ digest: z.string(), registeredAt: z.number(), description: z.string().optional() })
 
 /**
@@ -43,13 +65,14 @@ const recordSchema = z.object({ digest: z.string(), registeredAt: z.number(), de
  * what can change (which versions there are, which are active) is read each time, so processes always agree.
  */
 export class Registry {
-  readonly #client: Redis
+  readonly #client: RegistryClient
   readonly #keys: Keyspace
   readonly #shardInactive: readonly string[]
   readonly #compiled = new Map<string, CompiledProcedure>()
 
   constructor(client: Redis, keys: Keyspace, shards: number) {
-    this.#client = client
+    if (!(REGISTER in client)) client.defineCommand(REGISTER, { numberOfKeys: 3, lua: REGISTER_SCRIPT })
+    this.#client = client as RegistryClient
     this.#keys = keys
     this.#shardInactive = Array.from({ length: shards }, (_, index) => keys.shard(index).inactive)
   }
@@ -58,23 +81,21 @@ export class Registry {
   async register(input: unknown): Promise<Registration> {
     const { procedure, warnings } = parseProcedure(input)
     const { name, version } = procedure
-    const digest = digestOf(input)
-    const [seconds] = await this.#client.time()
-    const record = {
-      digest,
-      registeredAt: Number(seconds) * 1000,
-      ...(procedure.description && { description: procedure.description }),
-    }
-    // One transaction: of two different documents, the version, the text and the digest of the first one stand.
-    const [, , , text] = await execute<[number, number, number, string]>(
-      this.#client
-        .multi()
-        .hsetnx(this.#keys.versions(name), version, JSON.stringify(record))
-        .setnx(this.#keys.definition(name, version), JSON.stringify(input))
-        .sadd(this.#keys.procedures, name)
-        .hget(this.#keys.versions(name), version),
+    // The copy: what becomes of the input while Redis is asked is not what was checked.
+    const digest = digestOf(procedure)
+    const { description } = procedure
+    const found = await this.#client[REGISTER](
+      this.#keys.versions(name),
+      this.#keys.definition(name, version),
+      this.#keys.procedures,
+      version,
+      `{"digest":"${digest}","registeredAt":`,
+      description ? `,"description":${JSON.stringify(description)}}` : '}',
+      JSON.stringify(procedure),
+      name,
     )
-    const stored = this.#parseRecord(name, version, text)
+    if (found === null) return { name, version, digest, warnings }
+    const stored = this.#parseRecord(name, version, found)
     if (stored.digest !== digest)
       throw new ProcessionError(
         'version_exists',

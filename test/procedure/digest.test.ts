@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Json } from '../../src/kernel/json.js'
+import { canonicalJson, type Json } from '../../src/kernel/json.js'
 import { procedureDigest } from '../../src/procedure/digest.js'
 import { SEED } from './documents.js'
 
@@ -26,6 +26,13 @@ describe('procedureDigest', () => {
     const texts = ['[1,2]', '[2,1]', '{}', '{"__proto__":{}}', '{"a":1}', '{"a":"1"}', '{"a":[1]}', '{"a":null}']
     expect(new Set(texts.map((text) => procedureDigest(JSON.parse(text)))).size).toBe(texts.length)
     expect(procedureDigest({ ...SEED, max_retries: 4 })).not.toBe(procedureDigest(SEED))
+  })
+
+  it('is of a text with keys by code units, after whole numbers in their order', () => {
+    const keys = ['é', 'a', 'Z', '10', '2', '01', '-1', '4294967295', '4294967294', '__proto__']
+    const text = `{${keys.map((key) => `"${key}":[{"b":1,"a":null}]`).join(',')}}`
+    const sorted = ['2', '10', '4294967294', '-1', '01', '4294967295', 'Z', '__proto__', 'a', 'é']
+    expect(canonicalJson(JSON.parse(text))).toBe(`{${sorted.map((key) => `"${key}":[{"a":null,"b":1}]`).join(',')}}`)
   })
 
   it('is SHA-256 in hex and stays the same for ever', () => {

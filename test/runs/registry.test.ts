@@ -42,6 +42,37 @@ describe('register', () => {
     await second.close()
   })
 
+  test('the record of a version is kept as it was written first, with the time of Redis to the second', async () => {
+    const [before] = await ns.client.time()
+    const { digest } = await store.register({ ...simple('record', '1.0'), description: 'with "quotes"' })
+    const key = `{${ns.prefix}}:versions:record`
+    const text = await ns.client.hget(key, '1.0')
+    const { registeredAt } = JSON.parse(text!)
+    expect(text).toBe(JSON.stringify({ digest, registeredAt, description: 'with "quotes"' }))
+    expect(registeredAt % 1000).toBe(0)
+    expect(registeredAt).toBeGreaterThanOrEqual(Number(before) * 1000)
+    expect(registeredAt).toBeLessThanOrEqual(Number((await ns.client.time())[0]) * 1000)
+    await store.register({ ...simple('record', '1.0'), description: 'with "quotes"' })
+    await expect(store.register(simple('record', '1.0'))).rejects.toMatchObject({ code: 'version_exists' })
+    expect(await ns.client.hgetall(key)).toStrictEqual({ '1.0': text })
+  })
+
+  test('what becomes of the input while Redis is asked does not count', async () => {
+    const document = simple('changing', '1.0')
+    const registering = store.register(document)
+    document.definition.initial_state = 'elsewhere'
+    const { digest } = await registering
+    expect(await store.get('changing', '1.0')).toMatchObject({ ...simple('changing', '1.0'), digest })
+    expect(await store.register(simple('changing', '1.0'))).toMatchObject({ digest })
+  })
+
+  test('a Redis that has forgotten its scripts is no obstacle', async () => {
+    await store.register(simple('forgotten', '1.0'))
+    await ns.client.script('FLUSH')
+    await store.register(simple('forgotten', '2.0'))
+    expect(await store.get('forgotten')).toMatchObject({ version: '2.0' })
+  })
+
   test('the document comes back as it was given', async () => {
     const document = { ...simple('document', '1.0'), description: 'why', metadata: { owner: 'us', constructor: 1 } }
     await store.register(document)
