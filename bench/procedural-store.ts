@@ -8,7 +8,7 @@
  * | full_execution       | 100 runs of 5 states, each driven to its end by 4 events   | < 100 ms each                 |
  * | parallel_completed   | 10 such runs at once                                       | all complete, within 5 s      |
  *
- * Throughput of a fleet, latency under load and the comparison with other engines are `bench/fleet.ts`, of a later issue.
+ * Throughput of a fleet beside other ways to do it is `bench/fleet.ts`, one run alone `bench/latency.ts`, growth `bench/scale.ts`.
  */
 import { Command, Option } from 'commander'
 import { Redis } from 'ioredis'

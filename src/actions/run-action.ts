@@ -35,7 +35,11 @@ export function runAction(
     case 'http':
       return http(action, context, info)
     case 'function':
-      return registry.find(action.module, action.function)(context, structuredClone(action.args ?? []), info)
+      return registry.find(action.module, action.function)(
+        context,
+        action.args?.length ? structuredClone(action.args) : [],
+        info,
+      )
     default:
       throw new NonRetryableError(
         `this release runs no actions of type ${JSON.stringify(action.type)}`,

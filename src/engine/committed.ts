@@ -4,7 +4,7 @@ import { isEnded } from './status.js'
 
 /** The run as a commit at `now` (ms of the commit's clock) leaves it: the decision, with its times and deadlines. Pure. */
 export function committedRun(before: RunRecord, decision: CommitDecision, now: number): RunRecord {
-  const { endedAt: _endedAt, ...run } = decision.run
+  const run = withoutEnd(decision.run)
   return {
     ...run,
     timers: timersAfter(before.timers, decision.timers, now),
@@ -14,6 +14,12 @@ export function committedRun(before: RunRecord, decision: CommitDecision, now: n
   }
 }
 
+function withoutEnd(run: RunRecord): RunRecord {
+  if (run.endedAt === undefined) return run
+  const { endedAt: _endedAt, ...rest } = run
+  return rest
+}
+
 /** The run as the commit of a failed attempt leaves it, whose next attempt is scheduled. Pure. */
 export function retriedRun(before: RunRecord, { entry }: RetryDecision): RunRecord {
   const acted = entry.mayHaveActed ? { mayHaveActed: true as const } : {}
@@ -21,6 +27,7 @@ export function retriedRun(before: RunRecord, { entry }: RetryDecision): RunReco
 }
 
 function timersAfter(before: Timers, changes: CommitDecision['timers'], now: number): Timers {
+  if (isDisarmed(before) && !arms(changes.sleepMs) && !arms(changes.stateMs) && !arms(changes.runMs)) return before
   const sleep = stopwatch({ at: before.sleepAt, leftMs: undefined }, changes.sleepMs, now)
   const state = stopwatch({ at: before.stateAt, leftMs: before.stateLeftMs }, changes.stateMs, now)
   const run = stopwatch({ at: before.runAt, leftMs: before.runLeftMs }, changes.runMs, now)
@@ -31,6 +38,14 @@ function timersAfter(before: Timers, changes: CommitDecision['timers'], now: num
     ...(state.leftMs !== undefined && { stateLeftMs: state.leftMs }),
     ...(run.leftMs !== undefined && { runLeftMs: run.leftMs }),
   }
+}
+
+function isDisarmed({ sleepAt, stateAt, runAt, stateLeftMs, runLeftMs }: Timers): boolean {
+  return (sleepAt ?? stateAt ?? runAt ?? stateLeftMs ?? runLeftMs) === undefined
+}
+
+function arms(change: TimerChange | undefined): boolean {
+  return typeof change === 'number'
 }
 
 interface Stopwatch {

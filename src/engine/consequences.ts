@@ -11,6 +11,8 @@ import { leaveVisit } from './undo.js'
 
 export type EntryFacts = Omit<EntryDraft, 'type' | 'state' | 'status' | 'revision'>
 
+const NONE: readonly never[] = []
+
 /** An event that a transition takes. */
 export interface Taking {
   readonly choice: Choice
@@ -22,9 +24,10 @@ export interface Taking {
 
 /** Takes the chosen transition; a paused run holds the entry of its target. The visit that ends was left before. */
 export function take(procedure: CompiledProcedure, run: RunRecord, taking: Taking): CommitDecision {
-  const { choice, event, source, before = [] } = taking
+  const { choice, event, source, before = NONE } = taking
   const { target } = choice.taken!
-  const failures = choice.blocked.filter((transition) => transition.failure !== undefined)
+  const failures =
+    choice.blocked.length > 0 ? choice.blocked.filter((transition) => transition.failure !== undefined) : NONE
   const facts: EntryFacts = {
     event,
     source,
@@ -32,11 +35,18 @@ export function take(procedure: CompiledProcedure, run: RunRecord, taking: Takin
     ...taking.facts,
     ...(failures.length > 0 && { guardFailures: failures }),
   }
-  if (!run.pause)
-    return enter(procedure, { target, run: { ...run, event }, entry: { ...facts, type: 'transition' }, before })
+  if (!run.pause) {
+    const entry = { ...facts, type: 'transition' as const }
+    return enter(procedure, { target, run: isSameEvent(run.event, event) ? run : { ...run, event }, entry, before })
+  }
   const held: Held = { kind: 'entry', target, event, source }
   const entry: EntryDraft = { ...facts, type: 'held', status: 'paused', held }
   return settle(run, { pause: { ...run.pause, held } }, [...before, entry], { sleepMs: null })
+}
+
+/** Whether both are nothing but the same name. */
+function isSameEvent(a: EventRecord, b: EventRecord): boolean {
+  return a.name === b.name && a.payload === undefined && b.payload === undefined
 }
 
 /** Emits `error`: a transition takes it, a caller who drives by hand will, or the run fails where it stands. */

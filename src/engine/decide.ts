@@ -73,7 +73,7 @@ function decideActionSucceeded(procedure: CompiledProcedure, run: RunRecord, inp
   const merge = mergeContext(procedure, run.context, input.patch)
   if (!merge.ok) return decideAttemptFailed(procedure, run, refusedResult(input, merge.why))
   const event: EventRecord = { name: input.event }
-  const merged: RunRecord = { ...run, context: merge.context }
+  const merged: RunRecord = merge.context === run.context ? run : { ...run, context: merge.context }
   const acted = state.rollback !== undefined && (input.crashes ?? 0) > 0
   const ended: RunRecord = acted ? { ...merged, mayHaveActed: true } : merged
   const left = leaveVisit(procedure, ended, input.event === 'error' ? 'failed' : 'succeeded')

@@ -56,14 +56,21 @@ export interface Visit {
 
 /** What goes with a run that is over. One that failed keeps what a retry, and a rollback after it, may have to undo. */
 export function over(run: RunRecord, status: RunStatus): RunRecord {
+  if (run.pause === undefined && run.undo === undefined) return run
   const { pause: _pause, ...rest } = run
   if (status === 'failed') return rest
   const { undo: _undo, ...plain } = rest
   return plain
 }
 
-/** What belongs to the visit that a run leaves, or to an action that is over. */
-function withoutVisit(run: RunRecord): RunRecord {
+/**
+ * The run without what belongs to the visit that it leaves, or to an action that is over; with a `newJob`, that of the old
+ * one is written over anyway. Most runs have nothing of it, and copying each without it is what would cost most here.
+ */
+function withoutVisit(run: RunRecord, newJob: boolean): RunRecord {
+  const { blocked, pending, jobSeq, attempts, mayHaveActed, endedAt } = run
+  const isPlain = blocked === undefined && pending === undefined && attempts === undefined && endedAt === undefined
+  if (isPlain && mayHaveActed === undefined && (newJob || jobSeq === undefined)) return run
   const { blocked: _b, pending: _p, jobSeq: _j, attempts: _a, mayHaveActed: _m, endedAt: _e, ...rest } = run
   return rest
 }
@@ -89,18 +96,23 @@ export function enter(procedure: CompiledProcedure, visit: Visit): CommitDecisio
   return {
     kind: 'commit',
     run: {
-      ...withoutVisit(done ? over(run, status) : run),
+      ...withoutVisit(done ? over(run, status) : run, enqueue),
       state: state.name,
       status,
       revision,
       seq,
       ...(enqueue && { jobSeq: seq }),
     },
-    entries: [...(visit.before ?? []), { ...visit.entry, revision, state: state.name, status }],
+    entries: entriesOf(visit, { revision, state: state.name, status }),
     timers,
     enqueue,
     ...supersedes(run),
   }
+}
+
+function entriesOf(visit: Visit, entered: Pick<EntryDraft, 'revision' | 'state' | 'status'>): readonly EntryDraft[] {
+  const entry: EntryDraft = { ...visit.entry, ...entered }
+  return visit.before && visit.before.length > 0 ? [...visit.before, entry] : [entry]
 }
 
 /** A scheduled run, whose time has come, enters its first state. */
@@ -123,7 +135,7 @@ export function settle(
 ): CommitDecision {
   return {
     kind: 'commit',
-    run: { ...withoutVisit(run), ...change, seq: run.seq + 1 },
+    run: { ...withoutVisit(run, false), ...change, seq: run.seq + 1 },
     entries,
     timers,
     enqueue: false,

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path'
 import { type JobJson, RedisQueueBackend } from 'bullmq'
 import { LIMITS } from '../kernel/limits.js'
 import { loadLua } from '../redis/scripts.js'
-import { RUN_FORMAT, SNAPSHOT_FIELDS } from './run-hash.js'
+import { RUN_FORMAT } from './run-hash.js'
 
 interface ShippedScript {
   readonly name: string
@@ -128,7 +128,6 @@ function asFunction(name: string): string {
 
 /** Bounds and formats that the scripts share with TypeScript. */
 const CONSTANTS = `
-local SNAPSHOT_FIELDS = { ${SNAPSHOT_FIELDS.map((field) => `'${field}'`).join(', ')} }
 local RUN_FORMAT = '${RUN_FORMAT}'
 local HISTORY_FULL_AT = ${LIMITS.historyEntries - LIMITS.historyReserve}
 local LIVE_STREAM_RECORDS = '${LIMITS.liveStreamRecords}'

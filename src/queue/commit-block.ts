@@ -26,6 +26,8 @@ export interface CommitBlock {
   /** Field and value, alternating. */
   readonly set: readonly string[]
   readonly del: readonly string[]
+  /** The context, as JSON text, where it changes. A run that begins has it in its first entry. */
+  readonly context?: string
   /** Per entry: its JSON object, and the live event's when that differs. Neither holds `at` or `seq`. */
   readonly entries: readonly { readonly entry: string; readonly live?: string }[]
   readonly job?: { readonly name: string; readonly options: JobOptions }
@@ -40,6 +42,12 @@ function timerArgument(change: TimerChange): string {
   return change === null ? '-' : String(change)
 }
 
+/** What a script may be told beside a block, in the block's header. */
+export interface HeaderExtras {
+  readonly flags: string
+  readonly rest: string
+}
+
 /**
  * Adds a block to script arguments; `encodeOptions` encodes job options as the script wants them. What is short and holds
  * no space goes in one header: each argument costs both sides about as much as a field of it that is compared.
@@ -48,21 +56,23 @@ export function addCommitArguments(
   out: unknown[],
   block: CommitBlock,
   encodeOptions: (options: JobOptions) => string | Buffer,
+  extras?: HeaderExtras,
 ): void {
   const { visit, seq, timers, set, del, entries, job, answered, supersedes } = block
   const hasLive = entries.some(({ live }) => live !== undefined)
-  const flags = `${visit ? 'b' : ''}${block.ends ? 'e' : ''}${job ? 'j' : ''}${answered ? 'i' : ''}${hasLive ? 'l' : ''}`
+  const flags = `${visit ? 'b' : ''}${block.ends ? 'e' : ''}${job ? 'j' : ''}${answered ? 'i' : ''}${block.context === undefined ? '' : 'c'}${hasLive ? 'l' : ''}${extras?.flags ?? ''}`
   const belongs = `${visit ? visit.revision : ''} ${visit?.jobSeq ?? ''} ${seq ?? ''} ${block.status ?? ''}`
   const deadlines = `${timerArgument(timers.sleepMs)} ${timerArgument(timers.stateMs)} ${timerArgument(timers.runMs)}`
   const counts = `${block.visits} ${job?.options.priority ?? 0} ${set.length} ${del.length} ${entries.length}`
-  const obsolete = supersedes ? ` ${supersedes.jobId} ${supersedes.reason}` : ''
-  out.push(`${block.runId} ${flags} ${belongs} ${deadlines} ${counts}${obsolete}`, block.procedure)
+  const rest = extras ? ` ${extras.rest}` : supersedes ? ` ${supersedes.jobId} ${supersedes.reason}` : ''
+  out.push(`${block.runId} ${flags} ${belongs} ${deadlines} ${counts}${rest}`, block.procedure)
   for (const part of set) out.push(part)
   for (const field of del) out.push(field)
   for (const { entry, live } of entries) {
     out.push(entry)
     if (hasLive) out.push(live ?? '')
   }
+  if (block.context !== undefined) out.push(block.context)
   if (job) out.push(job.name, encodeOptions(job.options))
   if (answered) out.push(answered.eventId, answered.answer)
 }

@@ -1,6 +1,10 @@
 /**
- * The run hash, `<tag>:run:<id>`: format 1. Frozen: fields may be added, none changes its meaning. All values are text;
+ * The run hash, `<tag>:run:<id>`: format 2. Frozen: fields may be added, none changes its meaning. All values are text;
  * the JSON ones are opaque to Lua. `docs/formats.md` is the reader's version of this table.
+ *
+ * The context is not in it: it is the text `<tag>:ctx:<id>`, written when it first changes; until then it is the context of
+ * the history's first entry. So the hash stays in Redis's compact encoding, half the bytes of a run, and most commits write
+ * no context.
  *
  * | field  | content                                                     | missing means          |
  * |--------|-------------------------------------------------------------|------------------------|
@@ -9,7 +13,6 @@
  * | ver    | procedure version                                           | –                      |
  * | state  | current state                                               | –                      |
  * | status | run status                                                  | –                      |
- * | ctx    | context, JSON object                                        | –                      |
  * | rev    | revision                                                    | –                      |
  * | seq    | seq                                                         | –                      |
  * | ev     | event that led into the state, JSON                         | `{"name":"success"}`   |
@@ -33,16 +36,15 @@
  * | t1     | when it ended, ms                                           | it lives               |
  * | input  | fingerprint of what it was started with                     | –                      |
  */
-export const RUN_FORMAT = '1'
+export const RUN_FORMAT = '2'
 
-/** The fields that come back with a fetched job and with every read, in the order of the reply. */
+/** What comes back with a fetched job and with every read: fields of the hash, then what is not in it. */
 export const SNAPSHOT_FIELDS = [
   'v',
   'proc',
   'ver',
   'state',
   'status',
-  'ctx',
   'rev',
   'seq',
   'ev',
@@ -64,6 +66,9 @@ export const SNAPSHOT_FIELDS = [
   'att',
   'fx',
   'more',
+  /** Not in the hash: the text of the context, once it has changed; else of the history's first entry, which has it. */
+  'ctx',
+  'first',
 ] as const
 
 export type SnapshotField = (typeof SNAPSHOT_FIELDS)[number]
@@ -71,7 +76,26 @@ export type SnapshotField = (typeof SNAPSHOT_FIELDS)[number]
 /** A run as Redis answered it: the values of {@link SNAPSHOT_FIELDS}, null for a missing one. */
 export type RunSnapshot = readonly (string | null)[]
 
-const ATTEMPTS = SNAPSHOT_FIELDS.indexOf('att')
+const POSITION = new Map<string, number>(SNAPSHOT_FIELDS.map((field, i) => [field, i]))
+const ATTEMPTS = POSITION.get('att')!
+const CONTEXT = POSITION.get('ctx')!
+const FIRST = POSITION.get('first')!
+const NOTHING: RunSnapshot = SNAPSHOT_FIELDS.map(() => null)
+
+/** A run as the scripts reply it: the fields and values of its hash, its context, and the history's first entry. */
+export type RawSnapshot = readonly [hash: readonly string[], context?: string | null, first?: string | null]
+
+/** Puts a script's reply in order. All is null when there is no such run. */
+export function snapshotOf([hash, context, first]: RawSnapshot): RunSnapshot {
+  const snapshot = [...NOTHING]
+  for (let i = 0; i < hash.length; i += 2) {
+    const position = POSITION.get(hash[i]!)
+    if (position !== undefined) snapshot[position] = hash[i + 1]!
+  }
+  snapshot[CONTEXT] = context ?? null
+  snapshot[FIRST] = first ?? null
+  return snapshot
+}
 
 /** Which attempt of its visit the next one is, from 1. */
 export function attemptOf(snapshot: RunSnapshot | undefined): number {

@@ -26,7 +26,7 @@ import type { Redis } from 'ioredis'
 import { LIMITS } from '../kernel/limits.js'
 import { captureCall, shippedScript } from './bullmq-scripts.js'
 import type { CommitBlock } from './commit-block.js'
-import type { RunSnapshot } from './run-hash.js'
+import { type RawSnapshot, type RunSnapshot, snapshotOf } from './run-hash.js'
 import { COMMITTED, RUN_GONE, SEQ_MOVED, TransitionScripts, VISIT_OVER } from './transition-scripts.js'
 
 /** How a job leaves its worker, and what its run becomes by that. */
@@ -106,7 +106,7 @@ export class TransitionBackend extends RedisQueueBackend {
     this.#clockOffsetMs = now - Date.now()
     const raw = reply as unknown[]
     const next = raw2NextJobData(raw as never) as unknown as [JobJsonWithSnapshot | null, string, number, number]
-    if (next[0] && raw[4]) next[0].snapshot = raw[4] as RunSnapshot
+    if (next[0] && raw[4]) next[0].snapshot = snapshotOf(raw[4] as RawSnapshot)
     // Redis's time of the next delayed job, in the worker's clock, which is what BullMQ's worker compares it with.
     if (next[3]) next[3] -= this.#clockOffsetMs
     return next as unknown as NextJob
@@ -209,8 +209,8 @@ export class TransitionBackend extends RedisQueueBackend {
         leaving.lost()
         return [] as unknown as NextJob
       }
-      if (code === SEQ_MOVED) end = await leaving.redecide(body as RunSnapshot)
-      else end = await leaving.stale(code === RUN_GONE ? null : (body as RunSnapshot))
+      if (code === SEQ_MOVED) end = await leaving.redecide(snapshotOf(body as RawSnapshot))
+      else end = await leaving.stale(code === RUN_GONE ? null : snapshotOf(body as RawSnapshot))
       if (tries >= LIMITS.commitTries) await delay(Math.min(1_000, tries))
     }
   }

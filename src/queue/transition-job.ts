@@ -25,6 +25,15 @@ export class TransitionJob extends Job {
   /** It was not fetched, but follows another job of its run in the same slot; its handler knows the run. */
   follows = false
 
+  /**
+   * Lets go of the run. BullMQ's worker passes its jobs through a linked list, whose spent nodes keep one another alive
+   * until the next full garbage collection; a job in it should hold little.
+   */
+  forget(): void {
+    this.snapshot = undefined
+    delete this.memory
+  }
+
   /** Whether it belongs to a run; anything else in the queue is none of ours. */
   get isOfRun(): boolean {
     return this.follows || this.snapshot !== undefined

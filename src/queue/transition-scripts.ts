@@ -10,9 +10,15 @@ import { isRefusal } from '../redis/replies.js'
 import { captureCall, composeScript, learnKeyFunctions } from './bullmq-scripts.js'
 import { addCommitArguments, type CommitBlock } from './commit-block.js'
 import { type JobOptions, jsonOptions, normalisedOptions } from './job-options.js'
-import type { RunSnapshot } from './run-hash.js'
+import { type RawSnapshot, type RunSnapshot, snapshotOf } from './run-hash.js'
 
 export type StartReply = readonly [code: number, fingerprint: string, version: string, now: number]
+/** A run as it was read: the answer that its event was given before, and the first entry of its history, where asked for. */
+export interface RunReply {
+  readonly snapshot: RunSnapshot
+  readonly answer: string | null
+  readonly first: string | null
+}
 /** `answer`: the run's seq, or, for an event that was sent before, what it was answered then. */
 export type AdvanceReply = readonly [code: number, answer: string, now: number]
 
@@ -50,6 +56,7 @@ const SCRIPTS = {
   complete: 'complete',
   fetch: 'fetch',
   claimDue: 'claim-due',
+  read: 'read',
 } as const
 type ScriptName = keyof typeof SCRIPTS
 
@@ -167,8 +174,18 @@ export class TransitionScripts {
     const reply = (await this.#call('claimDue', [LIMITS.sweepTimers, leaseMs], false)) as [number, number, unknown[]]
     const [now, nextMs, flat] = reply
     const runs: { id: string; snapshot: RunSnapshot }[] = []
-    for (let i = 0; i < flat.length; i += 2) runs.push({ id: flat[i] as string, snapshot: flat[i + 1] as RunSnapshot })
+    for (let i = 0; i < flat.length; i += 2)
+      runs.push({ id: flat[i] as string, snapshot: snapshotOf(flat[i + 1] as RawSnapshot) })
     return { now, nextMs: nextMs < 0 ? undefined : nextMs, runs }
+  }
+
+  /** Reads runs, each in one piece; see `lua/read.lua`. In order; all null for an id that is no run's. */
+  async read(
+    wanted: readonly { readonly id: string; readonly eventId?: string | undefined; readonly first?: boolean }[],
+  ): Promise<RunReply[]> {
+    const args = wanted.flatMap(({ id, eventId = '', first }) => [id, eventId, first ? 'f' : ''])
+    const replies = (await this.#call('read', args, false)) as [RawSnapshot, string | null, string | null][]
+    return replies.map(([raw, answer, first]) => ({ snapshot: snapshotOf(raw), answer, first }))
   }
 
   // ---- A job enters and leaves a worker ----
@@ -206,11 +223,11 @@ export class TransitionScripts {
   ): Promise<{ now: number; replies: unknown[] }> {
     const args: unknown[] = [slot.lockMs, slot.keep, slot.worker]
     for (const { token, attemptsMade, givesWay, renewsLock, cleanOptions, block } of completions) {
-      const sameOptions =
-        cleanOptions !== undefined && block.job !== undefined && cleanOptions === jsonOptions(block.job.options)
-      const flags = `${givesWay ? 'y' : ''}${renewsLock ? 'l' : ''}${cleanOptions === undefined ? '' : 'c'}${sameOptions ? 'o' : ''}`
-      args.push(`${token} ${attemptsMade} ${flags}`)
-      addCommitArguments(args, block, sameOptions ? noOptions : jsonOptions)
+      const sameOptions = block.job !== undefined && cleanOptions === jsonOptions(block.job.options)
+      const hash = cleanOptions === undefined ? '' : sameOptions ? 'ho' : 'h'
+      const flags = `${givesWay ? 'w' : ''}${renewsLock ? 'n' : ''}${hash}`
+      const extras = { flags, rest: `${token} ${attemptsMade}` }
+      addCommitArguments(args, block, sameOptions ? noOptions : jsonOptions, extras)
     }
     const [now, ...replies] = (await this.#call('complete', args, true)) as [number, ...unknown[]]
     return { now, replies }

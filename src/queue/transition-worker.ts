@@ -162,8 +162,17 @@ export class TransitionWorker extends Worker {
    */
   override async processJob(job: Job, token: string, fetchNext: () => boolean = () => true): Promise<Job | undefined> {
     const first = job as TransitionJob & RunJob
-    if (!this.#completions || !first.snapshot || first.deferredFailure !== undefined)
+    try {
+      if (this.#completions && first.snapshot && first.deferredFailure === undefined)
+        return await this.#processRun(first, token, fetchNext)
       return (await super.processJob(job, token, fetchNext)) as Job | undefined
+    } finally {
+      first.forget()
+    }
+  }
+
+  /** A run's jobs, one after the other in the slot that its first was fetched for. */
+  async #processRun(first: TransitionJob & RunJob, token: string, fetchNext: () => boolean): Promise<Job | undefined> {
     const slot: Slot = { token, began: Date.now(), lockedAt: Date.now(), states: 0 }
     let current: SlotJob = first
     for (;;) {
@@ -174,7 +183,7 @@ export class TransitionWorker extends Worker {
         outcome = await this.#handler.run(current)
       } catch (error) {
         const own = this.#asBullJob(current)
-        return this.#leavePlainly(own, () => this.handleFailed(error as Error, own, token, fetchNext))
+        return await this.#leavePlainly(own, () => this.handleFailed(error as Error, own, token, fetchNext))
       }
       const left: FollowingJob | NextJob | undefined = fetchNext()
         ? await this.#complete(current, outcome, slot)

@@ -125,9 +125,14 @@ export class ShardKeys {
     this.inactive = `${this.tag}:inactive`
   }
 
-  /** HASH: the run itself: procedure, state, status, context, revision, seq. */
+  /** HASH: the run itself: procedure, state, status, revision, seq. */
   run(runId: string): string {
     return `${this.tag}:run:${runId}`
+  }
+
+  /** STRING: the JSON text of the run's context, once it has changed; until then the history's first entry has it. */
+  context(runId: string): string {
+    return `${this.tag}:ctx:${runId}`
   }
 
   /** LIST: the run's history, oldest first, one JSON text per entry. */

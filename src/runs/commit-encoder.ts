@@ -39,12 +39,18 @@ function jobOf(procedure: CompiledProcedure, run: RunRecord): JobOfState {
 /** Entries as they travel: the history's text, and the live event's, which leaves out what can be large. */
 export function encodeEntry(draft: EntryDraft): CommitBlock['entries'][number] {
   const entry = JSON.stringify(draft)
+  if (isShort(draft)) return { entry }
   const { patch, context, result, blocked, guardFailures, contextFaults, remaining, held, event, ...slim } = draft
-  const same = patch === undefined && context === undefined && result === undefined && blocked === undefined
-  const short = guardFailures === undefined && contextFaults === undefined && remaining === undefined
-  if (same && short && event?.payload === undefined && held?.kind !== 'entry') return { entry }
   const live = { ...slim, ...(event && { event: { name: event.name } }), ...(held && { held: { kind: held.kind } }) }
   return { entry, live: JSON.stringify(live) }
+}
+
+/** Whether an entry has none of what a live event leaves out. */
+function isShort(draft: EntryDraft): boolean {
+  if (draft.event?.payload !== undefined || draft.held?.kind === 'entry') return false
+  if (draft.patch !== undefined || draft.context !== undefined || draft.result !== undefined) return false
+  if (draft.blocked !== undefined || draft.guardFailures !== undefined) return false
+  return draft.contextFaults === undefined && draft.remaining === undefined
 }
 
 /** One field of the hash: written, removed, or neither, as it changed from one record to the next. */
@@ -54,10 +60,16 @@ function change(fields: { set: string[]; del: string[] }, name: string, before: 
   else fields.set.push(name, typeof after === 'string' ? after : JSON.stringify(after))
 }
 
+function hasSameMore(a: RunRecord, b: RunRecord): boolean {
+  const isSame = a.undo === b.undo && a.rollback === b.rollback && a.pause === b.pause && a.mailbox === b.mailbox
+  return isSame && a.priority === b.priority && a.tags === b.tags && a.forkedFrom === b.forkedFrom
+}
+
 /** The parts that few runs have: written together when one of them changed. */
 function changeMore(fields: { set: string[]; del: string[] }, before: RunRecord | undefined, run: RunRecord): void {
-  if (MORE_PARTS.every((part) => before?.[part] === run[part])) return
+  if (before && hasSameMore(before, run)) return
   const parts = MORE_PARTS.filter((part) => run[part] !== undefined)
+  if (parts.length === 0 && !before) return
   if (parts.length === 0) fields.del.push('more')
   else fields.set.push('more', JSON.stringify(Object.fromEntries(parts.map((part) => [part, run[part]])) as MoreOfRun))
 }
@@ -84,7 +96,6 @@ export function encodeCommit(
   const visits = run.revision - (before?.revision ?? 0)
   const fields = { set: [] as string[], del: [] as string[] }
   change(fields, 'state', before?.state, run.state)
-  change(fields, 'ctx', before?.context, run.context)
   change(fields, 'err', before?.error, run.error)
   change(fields, 'blk', before?.blocked, run.blocked)
   change(fields, 'kept', before?.pending, run.pending)
@@ -111,6 +122,7 @@ export function encodeCommit(
     timers: before ? changedTimers(before, decision) : decision.timers,
     supersedes: byOwnJob ? undefined : supersededBy(decision),
     ...fields,
+    ...(before && before.context !== run.context && { context: JSON.stringify(run.context) }),
     entries: decision.entries.map(encodeEntry),
     ...(decision.enqueue && { job: jobOf(procedure, run) }),
     ...(eventId !== undefined && { answered: { eventId, answer: JSON.stringify(answerOf(decision)) } }),

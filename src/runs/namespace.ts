@@ -8,7 +8,7 @@ import { Keyspace, type ShardKeys, shardOf } from '../redis/keys.js'
 import { execute } from '../redis/replies.js'
 
 /** Version of everything that is stored: the run hash, history entries, live events, the registry. See docs/formats.md. */
-export const STORAGE_FORMAT = '1'
+export const STORAGE_FORMAT = '2'
 
 /** One shard as a process uses it: its keys, and the scripts that commit to it. */
 export interface Shard {

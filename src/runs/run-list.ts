@@ -8,8 +8,7 @@ import type { RunRecord } from '../engine/run.js'
 import type { RunStatus } from '../engine/status.js'
 import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
-import { type RunSnapshot, SNAPSHOT_FIELDS } from '../queue/run-hash.js'
-import { execute } from '../redis/replies.js'
+import type { RunSnapshot } from '../queue/run-hash.js'
 import type { Namespace, Shard } from './namespace.js'
 import { decodeRun } from './run-codec.js'
 
@@ -159,6 +158,19 @@ function matches(run: RunRecord, filter: RunFilter): boolean {
   )
 }
 
+/** The runs at these positions, in their order: one call a shard. */
+async function readAll(candidates: readonly { position: Position; shard: Shard }[]): Promise<RunSnapshot[]> {
+  const snapshots: RunSnapshot[] = []
+  const shards = new Set(candidates.map(({ shard }) => shard))
+  const readShard = async (shard: Shard) => {
+    const places = [...candidates.keys()].filter((place) => candidates[place]!.shard === shard)
+    const replies = await shard.transitions.read(places.map((place) => candidates[place]!.position))
+    for (const [i, place] of places.entries()) snapshots[place] = replies[i]!.snapshot
+  }
+  await Promise.all([...shards].map(readShard))
+  return snapshots
+}
+
 /** One page of runs. `limit`: 1 to LIMITS.pageItems. Throws `invalid_argument` for a cursor that is none. */
 export async function listRuns(
   namespace: Namespace,
@@ -173,9 +185,7 @@ export async function listRuns(
     const candidates = await nextPositions(walks, Math.min(CHUNK, limit - items.length))
     if (candidates.length === 0) return { items, unreadable }
     scanned += candidates.length
-    const pipeline = namespace.client.pipeline()
-    for (const { position, shard } of candidates) pipeline.hmget(shard.keys.run(position.id), ...SNAPSHOT_FIELDS)
-    const snapshots = await execute<RunSnapshot[]>(pipeline)
+    const snapshots = await readAll(candidates)
     candidates.forEach(({ position }, i) => {
       last = position
       try {

@@ -7,9 +7,8 @@ import type { RunRecord } from '../engine/run.js'
 import { ProcessionError } from '../kernel/errors.js'
 import { LIMITS } from '../kernel/limits.js'
 import type { CommitBlock } from '../queue/commit-block.js'
-import { type RunSnapshot, SNAPSHOT_FIELDS } from '../queue/run-hash.js'
+import type { RunSnapshot } from '../queue/run-hash.js'
 import { ANSWERED_BEFORE, COMMITTED, SEQ_MOVED } from '../queue/transition-scripts.js'
-import { execute } from '../redis/replies.js'
 import { encodeCommit } from './commit-encoder.js'
 import { type EventAnswer, parseAnswer } from './event-answer.js'
 import { parseEntry } from './history-reader.js'
@@ -52,11 +51,8 @@ export class RunMover {
 
   /** The run as it stands. Throws `not_found`, `corrupt_record`. */
   async read(runId: string): Promise<RunRecord> {
-    const snapshot = await this.#namespace.client.hmget(
-      this.#namespace.shardOf(runId).keys.run(runId),
-      ...SNAPSHOT_FIELDS,
-    )
-    return this.#decode(runId, snapshot)
+    const [reply] = await this.#namespace.shardOf(runId).transitions.read([{ id: runId }])
+    return this.#decode(runId, reply!.snapshot)
   }
 
   #decode(runId: string, snapshot: RunSnapshot): RunRecord {
@@ -111,30 +107,14 @@ export class RunMover {
 
   /** The run, and the input for it as it stands; or the answer that its event was given before. */
   async #readFor(runId: string, input: MoveInput): Promise<Read> {
-    if (input.kind === 'reset') return this.#readForReset(runId)
-    if (input.kind !== 'event' || input.eventId === undefined)
-      return { run: await this.read(runId), engineInput: input }
-    const { keys } = this.#namespace.shardOf(runId)
-    const [snapshot, answer] = await execute<[RunSnapshot, string | null]>(
-      this.#namespace.client
-        .multi()
-        .hmget(keys.run(runId), ...SNAPSHOT_FIELDS)
-        .hget(keys.sentEvents(runId), input.eventId),
-    )
+    const isReset = input.kind === 'reset'
+    const eventId = input.kind === 'event' ? input.eventId : undefined
+    const [reply] = await this.#namespace.shardOf(runId).transitions.read([{ id: runId, eventId, first: isReset }])
+    const { snapshot, answer, first: text } = reply!
     if (answer !== null) return { answered: parseAnswer(runId, answer) }
-    return { run: this.#decode(runId, snapshot), engineInput: input }
-  }
-
-  /** A reset goes back to where the history begins. */
-  async #readForReset(runId: string): Promise<Read> {
-    const { keys } = this.#namespace.shardOf(runId)
-    const [snapshot, text] = await execute<[RunSnapshot, string | null]>(
-      this.#namespace.client
-        .multi()
-        .hmget(keys.run(runId), ...SNAPSHOT_FIELDS)
-        .lindex(keys.history(runId), 0),
-    )
     const run = this.#decode(runId, snapshot)
+    if (!isReset) return { run, engineInput: input }
+    // A reset goes back to where the history begins.
     const first: Partial<HistoryEntry> = text === null ? {} : parseEntry(runId, text)
     return { run, engineInput: { kind: 'reset', state: first.state ?? run.state, context: first.context ?? {} } }
   }

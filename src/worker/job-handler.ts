@@ -65,7 +65,9 @@ interface JobMemory {
   outcome?: ActionOutcome
   failure?: ActionFailure
   /** The run as the job was fetched with it, or as the job before it left it; undefined when there was none. */
-  fetched?: RunRecord | undefined
+  readonly fetched: RunRecord | undefined
+  /** Whether the job was its current one then. */
+  readonly isCurrent: boolean
   procedure?: CompiledProcedure
   /** The run whose action was begun. */
   run?: RunRecord
@@ -94,24 +96,28 @@ export class RunJobHandler implements JobHandler {
     if (!job.memory) {
       const part = job.snapshot && parseJobId(job.id)
       const fetched = part && decodeRun(part.runId, job.snapshot!)
-      job.memory = { attempt: attemptOf(job.snapshot), fetched } satisfies JobMemory
+      const isCurrent = isCurrentJob(fetched, part)
+      job.memory = { attempt: attemptOf(job.snapshot), fetched, isCurrent } satisfies JobMemory
     }
     return job.memory as JobMemory
   }
 
   /** The run, as it was fetched or as it was found since, when the job is its current one. */
   #currentRun(job: RunJob, newer?: RunSnapshot): RunRecord | undefined {
+    if (!newer) {
+      const { fetched, isCurrent } = this.#memory(job)
+      return isCurrent ? fetched : undefined
+    }
     const part = parseJobId(job.id)
-    const run = newer ? part && decodeRun(part.runId, newer) : this.#memory(job).fetched
-    if (!run || isEnded(run.status) || run.revision !== part?.revision || run.jobSeq !== part.jobSeq) return undefined
-    return run
+    const run = part && decodeRun(part.runId, newer)
+    return isCurrentJob(run, part) ? run : undefined
   }
 
   follows(job: RunJob, previous: RunJob, { at, historyFull }: { at: number; historyFull: boolean }): void {
     const { decided, procedure } = this.#memory(previous)
     const run = committedRun(decided!.before, decided!.decision as CommitDecision, at)
     const fetched = historyFull ? { ...run, historyFull } : run
-    job.memory = { attempt: 1, fetched, procedure: procedure! } satisfies JobMemory
+    job.memory = { attempt: 1, fetched, isCurrent: true, procedure: procedure! } satisfies JobMemory
   }
 
   /** The run's procedure: looked up once for all the states that the run goes through in one slot. */
@@ -289,6 +295,12 @@ export class RunJobHandler implements JobHandler {
   lost(job: RunJob): void {
     this.#parts.observer.discarded({ runId: parseJobId(job.id)?.runId ?? '', jobId: job.id, reason: 'lost' })
   }
+}
+
+/** Whether the run lives and a job with these parts in its id is its current one. */
+function isCurrentJob(run: RunRecord | undefined, part: ReturnType<typeof parseJobId>): run is RunRecord {
+  if (!run || !part || isEnded(run.status)) return false
+  return run.revision === part.revision && run.jobSeq === part.jobSeq
 }
 
 /** What the run's current job is for: its state's action, or the compensation that is under way. */

@@ -246,15 +246,17 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   async #giveBack(): Promise<void> {
     const overrun = this.#running.all()
     this.#logger.warn(
-      { jobs: overrun.map(({ job }) => job.id) },
+      { jobs: overrun.map(({ id }) => id) },
       'the shutdown deadline has passed: running actions are given back',
     )
     await Promise.all(
       overrun.map(async (slot) => {
+        const { job } = slot
+        if (!job) return
         slot.abort('shutdown')
-        const worker = this.#workers.find((candidate) => candidate.name === slot.job.queueName)
+        const worker = this.#workers.find((candidate) => candidate.name === job.queueName)
         try {
-          await worker?.release(slot.job, await this.#handler!.interrupted(slot.job))
+          await worker?.release(job, await this.#handler!.interrupted(job))
         } catch (error) {
           this.#tell('error', error as Error) // its lock runs out, and another worker takes it then
         }

@@ -23,7 +23,7 @@ export function parseAbort(message: string): { jobId: string; reason: Superseded
 
 export class RunningJob<Job> {
   readonly id: string
-  readonly job: Job
+  #job: Job | undefined
   #controller: AbortController | undefined
   #reason: AbortReason | undefined
   #released = false
@@ -31,7 +31,12 @@ export class RunningJob<Job> {
 
   constructor(id: string, job: Job) {
     this.id = id
-    this.job = job
+    this.#job = job
+  }
+
+  /** The job, while it runs. */
+  get job(): Job | undefined {
+    return this.#job
   }
 
   get reason(): AbortReason | undefined {
@@ -59,6 +64,15 @@ export class RunningJob<Job> {
   release(): void {
     this.#released = true
     for (const wake of this.#waiters) wake()
+  }
+
+  /**
+   * The attempt is over: lets go of the job. A Map's outgrown tables keep what was in them alive until the next full
+   * garbage collection, so what has been in one for a moment should hold little.
+   */
+  end(): void {
+    this.#job = undefined
+    this.#waiters.length = 0
   }
 
   /** Calls `wake` when the job is released. */
@@ -98,6 +112,7 @@ export class RunningJobs<Job> {
 
   /** Forgets a slot; not the one of a later attempt, when this process has picked its own stalled job up again. */
   end(slot: RunningJob<Job>): void {
+    slot.end()
     if (this.#running.get(slot.id) === slot) this.#running.delete(slot.id)
   }
 

@@ -259,15 +259,17 @@ describe('a damaged namespace', () => {
   })
 
   test('a context that is not the sum of its patches is reordered', async () => {
-    const report = await checkDamaged([keys.run('completed')], (redis) =>
-      redis.hset(keys.run('completed'), 'ctx', '{"way":"completed","first":1,"second":2}'),
+    const report = await checkDamaged([keys.context('completed')], (redis) =>
+      redis.set(keys.context('completed'), '{"way":"completed","first":1,"second":2}'),
     )
     expect(countsOf(report)).toStrictEqual({ ...CLEAN, reordered: 1 })
     expect(words(report)).toContain('context is')
   })
 
   test('a deleted record is lost', async () => {
-    const report = await checkDamaged([keys.run('completed')], (redis) => redis.del(keys.run('completed')))
+    const report = await checkDamaged([keys.run('completed'), keys.context('completed')], (redis) =>
+      redis.del(keys.run('completed'), keys.context('completed')),
+    )
     expect(countsOf(report)).toMatchObject({ lost: 1, doubled: 0, reordered: 0, stuck: 0, orphanKeys: 0 })
   })
 

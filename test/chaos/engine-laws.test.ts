@@ -193,7 +193,7 @@ class World {
     const { record: r } = this.run
     const more = MORE_PARTS.filter((part) => r[part] !== undefined).map((part) => [part, r[part]])
     const fields: Record<string, unknown> = {
-      ...{ v: '1', proc: r.procedure, ver: r.version, state: r.state, status: r.status, ctx: r.context },
+      ...{ v: '2', proc: r.procedure, ver: r.version, state: r.state, status: r.status, ctx: r.context },
       ...{ rev: r.revision, seq: r.seq, err: r.error, blk: r.blocked, kept: r.pending, job: r.jobSeq },
       ...(!isUsualEvent(r.event) && { ev: r.event }),
       ...(r.drive === 'manual' && { drive: 'manual' }),

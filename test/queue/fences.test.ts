@@ -122,7 +122,7 @@ describe('a commit that is no job’s end', () => {
       fc.asyncProperty(stale, async ({ seq, visit }) => {
         const block = note({ runId: 'law', ...(seq !== undefined && { seq }), ...(visit && { visit }) })
         const [reply] = await producer!.advance([
-          { ...block, visits: 1, status: 'cancelled', ends: true, set: ['ctx', '{}'] },
+          { ...block, visits: 1, status: 'cancelled', ends: true, context: '{}' },
         ])
         expect([-10, -12]).toContain(reply![0])
       }),

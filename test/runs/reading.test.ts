@@ -96,7 +96,7 @@ describe('result', () => {
     const client = new Redis(ns.url, { maxRetriesPerRequest: 0 })
     const counted = await ProceduralStore.connect({ connection: client, prefix: ns.prefix })
     const run = await start()
-    const reads = vi.spyOn(client, 'hmget')
+    const reads = vi.spyOn(client as unknown as Record<string, () => unknown>, 'procession:read')
     await expect(counted.runToCompletion(run.id, { timeoutMs: 300 })).rejects.toMatchObject({ code: 'wait_timeout' })
     expect(reads).toHaveBeenCalledTimes(2)
     await counted.close()

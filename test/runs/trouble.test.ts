@@ -20,13 +20,15 @@ describe('a run record', () => {
       code: 'corrupt_record',
       message: expect.stringContaining('field rev'),
     })
-    await ns.client.hset(ns.keys.run(run.id), 'rev', '1', 'ctx', '{"half":')
+    await ns.client.hset(ns.keys.run(run.id), 'rev', '1')
+    await ns.client.set(ns.keys.context(run.id), '{"half":')
     await expect(run.state()).rejects.toMatchObject({
       code: 'corrupt_record',
       message: expect.stringContaining(run.id),
     })
-    await ns.client.hset(ns.keys.run(run.id), 'v', '2', 'ctx', '{}')
-    await expect(run.state()).rejects.toThrow(/its format is 2, this release reads 1/)
+    await ns.client.hset(ns.keys.run(run.id), 'v', '3')
+    await ns.client.set(ns.keys.context(run.id), '{}')
+    await expect(run.state()).rejects.toThrow(/its format is 3, this release reads 2/)
   })
 })
 

@@ -229,7 +229,7 @@ describe('a caller', () => {
   test('gets a list that one unreadable record does not hold up', async () => {
     const run = await store.startProcedure('pushes', '1.0')
     await run.result({ timeoutMs: 2_000 })
-    await ns.client.hset(ns.keys.run(run.id), 'ctx', '"text"')
+    await ns.client.set(ns.keys.context(run.id), '"text"')
     const page = await store.runs({ procedure: 'pushes' })
     expect(page.unreadable).toStrictEqual([run.id])
     expect(page.items.length).toBeGreaterThan(0)

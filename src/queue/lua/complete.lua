@@ -9,9 +9,10 @@
   ARGV[3]  how long a lock holds, ms
   ARGV[4]  how many completed jobs are kept
   ARGV[5]  name of the worker
-  ARGV[6…] per job: one text of its lock token, its attempts, this one included, and flags (y: its run gives way to waiting
-           ones; l: the lock is set anew for the next job, not passed on; c: its hash holds nothing that a failed or lost
-           attempt has left; o: the next job has the same options); then a commit block, with options as JSON
+  ARGV[6…] per job a commit block, with options as JSON and these further flags: w the run gives way to waiting ones; n the
+           lock is set anew for the next job, not passed on; h the job's hash holds nothing that a failed or lost attempt
+           has left; o the next job has the same options. The rest of its header is the job's lock token and the number
+           of its attempts, this one included.
   Returns  { NOW, reply per job }:
            0                         refused
            1 | 2                     the run's next job is active in this slot; 2: its history is full
@@ -63,39 +64,40 @@ local activated, left, obsolete, kept, fetched = {}, {}, {}, {}, false
 
 -- The next job of a run becomes the active one of its slot. Where the last one is not kept, its hash and its lock become
 -- the next one's: they are in place, and a command less each.
-local function activate(item, job_id, keeps)
-  local c, key = item.c, P .. job_id
-  if item.clean and not keeps then
-    RC('RENAME', item.key, key)
-    if item.same_options then
+local function activate(c, job_id)
+  local key, same_options = P .. job_id, find(c.flags, 'o', 1, true)
+  if c.passes_hash then
+    RC('RENAME', c.job_key, key)
+    if same_options then
       RC('HSET', key, 'name', c.job_name, 'timestamp', NOW_S, 'processedOn', NOW_S)
     else
       RC('HSET', key, 'name', c.job_name, 'opts', c.job_opts, 'timestamp', NOW_S, 'processedOn', NOW_S)
     end
   else
-    local opts = item.same_options and RC('HGET', item.key, 'opts') or c.job_opts
+    local opts = same_options and RC('HGET', c.job_key, 'opts') or c.job_opts
     RC('HSET', key, 'name', c.job_name, 'data', '{}', 'opts', opts, 'timestamp', NOW_S, 'delay', '0', 'priority', '0',
       'processedOn', NOW_S, 'ats', '1', 'pb', WORKER)
   end
-  if item.renews_lock then
-    RC('SET', key .. ':lock', item.token, 'PX', LOCK_MS)
+  if find(c.flags, 'n', 1, true) then
+    RC('SET', key .. ':lock', c.token, 'PX', LOCK_MS)
+    obsolete[#obsolete + 1] = c.lock_key
   else
-    RC('RENAME', item.key .. ':lock', key .. ':lock')
+    RC('RENAME', c.lock_key, key .. ':lock')
   end
   activated[#activated + 1] = job_id
 end
 
--- The job that has ended: kept for Bull Board, or removed. Locks and hashes go with all the others of this call.
-local function retire(item, keeps)
-  left[#left + 1] = item.job_id
-  if not item.c.job_name or item.renews_lock then obsolete[#obsolete + 1] = item.key .. ':lock' end
-  if keeps then
-    RC('HSET', item.key, 'returnvalue', 'null', 'finishedOn', NOW_S, 'atm', item.attempts)
+-- The job that has ended: kept for Bull Board, or removed with all the others of this call.
+local function retire(c)
+  left[#left + 1] = c.job_id
+  if not c.job_name then obsolete[#obsolete + 1] = c.lock_key end
+  if c.keeps then
+    RC('HSET', c.job_key, 'returnvalue', 'null', 'finishedOn', NOW_S, 'atm', c.attempts)
     kept[#kept + 1] = NOW_S
-    kept[#kept + 1] = item.job_id
-  elseif not (item.clean and item.c.job_name) then
-    obsolete[#obsolete + 1] = item.key
-    obsolete[#obsolete + 1] = item.key .. ':logs'
+    kept[#kept + 1] = c.job_id
+  elseif not c.passes_hash then
+    obsolete[#obsolete + 1] = c.job_key
+    obsolete[#obsolete + 1] = c.job_key .. ':logs'
   end
 end
 
@@ -115,51 +117,47 @@ local function fetch(token)
   RC('SET', key .. ':lock', token, 'PX', LOCK_MS)
   RC('HSET', key, 'processedOn', NOW_S, 'pb', WORKER)
   RC('HINCRBY', key, 'ats', 1)
-  return { RC('HGETALL', key), job_id, 0, 0, snapshot(string.match(job_id, '^(.+)%.%d+%.%d+$') or '') }
+  return { RC('HGETALL', key), job_id, 0, 0, snapshot(match(job_id, '^(.+)%.%d+%.%d+$') or '') }
 end
 
 -- The same call once more, when the connection was lost after it had been carried out: the run stands at the very job that
 -- this one made, in the very slot.
-local function is_done_before(c, token)
+local function is_done_before(c)
   if not c.job_name then return false end
-  local run = RC('HMGET', T .. 'run:' .. c.id, 'rev', 'job')
+  local run = RC('HMGET', c.run_key, 'rev', 'job')
   if not run[2] or run[1] ~= string.format('%d', c.rev + c.visits) then return false end
-  return RC('GET', P .. c.id .. '.' .. run[1] .. '.' .. run[2] .. ':lock') == token
+  return RC('GET', P .. c.id .. '.' .. run[1] .. '.' .. run[2] .. ':lock') == c.token
 end
 
-local function complete(item, lock)
-  local c, token = item.c, item.token
-  if lock ~= token then return is_done_before(c, token) and 1 or 0 end
+local function complete(c)
+  c.token, c.attempts = match(c.rest, '^(%S+) (%d+)$')
+  c.job_id = c.id .. '.' .. c.rev .. '.' .. c.job
+  c.job_key = P .. c.job_id
+  c.lock_key = c.job_key .. ':lock'
+  if RC('GET', c.lock_key) ~= c.token then return is_done_before(c) and 1 or 0 end
   local run, code = check(c)
   if code ~= 0 or restrained then return 0 end
   if c.job_name then
-    if item.gives_way and others_wait() then return 0 end
+    if find(c.flags, 'w', 1, true) and others_wait() then return 0 end
   elseif is_delayed_due() then
     return 0
   end
-  if RC('LREM', ACTIVE, -1, item.job_id) == 0 then return 0 end
-  local keeps = #kept < room * 2
-  local _, full = write_commit(c, run, function(_, job_id) activate(item, job_id, keeps) end)
-  retire(item, keeps)
-  if not c.job_name then return fetch(token) end
+  if RC('LREM', ACTIVE, -1, c.job_id) == 0 then return 0 end
+  c.rest = ''
+  c.keeps = #kept < room * 2
+  c.passes_hash = c.job_name and not c.keeps and find(c.flags, 'h', 1, true)
+  local _, full = write_commit(c, run, activate)
+  retire(c)
+  if not c.job_name then return fetch(c.token) end
   return full and 2 or 1
 end
 
-local items, lock_keys, i = {}, {}, 6
-while i <= #ARGV do
-  local token, attempts, flags = string.match(ARGV[i], '^(%S+) (%d+) ?(.*)$')
+local replies, i, n = { NOW }, 6, #ARGV
+while i <= n do
   local c
-  c, i = read_commit(i + 1)
-  local job_id = c.id .. '.' .. c.rev .. '.' .. c.job
-  local n = #items + 1
-  items[n] = { c = c, token = token, attempts = attempts, job_id = job_id, key = P .. job_id,
-    gives_way = string.find(flags, 'y', 1, true), renews_lock = string.find(flags, 'l', 1, true),
-    clean = string.find(flags, 'c', 1, true), same_options = string.find(flags, 'o', 1, true) }
-  lock_keys[n] = P .. job_id .. ':lock'
+  c, i = read_commit(i)
+  replies[#replies + 1] = complete(c)
 end
-local held_by = RC('MGET', unpack(lock_keys))
-local replies = { NOW }
-for k = 1, #items do replies[k + 1] = complete(items[k], held_by[k]) end
 
 flush_live()
 if #activated > 0 then RC('LPUSH', ACTIVE, unpack(activated)) end

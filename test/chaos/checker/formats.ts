@@ -93,14 +93,14 @@ const moreSchema = z.looseObject({
   forkedFrom: originSchema.optional(),
 })
 
-/** `<tag>:run:<id>`, format 1. */
+/** `<tag>:run:<id>`, format 2, with `<tag>:ctx:<id>` as `ctx`; without one its context is that of its first entry. */
 export const runHashSchema = z.looseObject({
-  v: z.literal('1'),
+  v: z.literal('2'),
   proc: z.string(),
   ver: z.string(),
   state: z.string(),
   status: z.string(),
-  ctx: jsonText(jsonObject),
+  ctx: jsonText(jsonObject).optional(),
   rev: whole,
   seq: whole,
   ev: jsonText(eventSchema).optional(),

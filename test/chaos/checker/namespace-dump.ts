@@ -71,11 +71,15 @@ async function keysUnder(client: Redis, start: string): Promise<string[]> {
 async function dumpShard(client: Redis, prefix: string, index: number): Promise<ShardDump> {
   const tag = shardTag(prefix, index)
   const names = sortKeys(await keysUnder(client, `${tag}:`), `${tag}:`, `${tag}:${queueName(index)}:`)
-  const [runs, answers, histories] = await Promise.all([
+  const [hashes, contexts, answers, histories] = await Promise.all([
     readAll<Record<string, string>>(client, names.runs, (pipeline, key) => pipeline.hgetall(key)),
+    readAll<string>(client, names.contexts, (pipeline, key) => pipeline.get(key)),
     readAll<Record<string, string>>(client, names.answers, (pipeline, key) => pipeline.hgetall(key)),
     readAll<string[]>(client, names.histories, (pipeline, key) => pipeline.lrange(key, 0, -1)),
   ])
+  const runs = new Map(
+    [...hashes].map(([id, hash]) => [id, withContext(hash, contexts.get(id), histories.get(id)?.[0])]),
+  )
   return {
     index,
     tag,
@@ -87,12 +91,30 @@ async function dumpShard(client: Redis, prefix: string, index: number): Promise<
     byProcedure: await readIndexes(client, names.byProcedure),
     byTag: await readIndexes(client, names.byTag),
     queue: await dumpQueue(client, `${tag}:${queueName(index)}:`, names),
-    unknownKeys: names.unknownKeys,
+    unknownKeys: [
+      ...names.unknownKeys,
+      ...[...contexts.keys()].filter((id) => !hashes.has(id)).map((id) => `${tag}:ctx:${id}`),
+    ],
+  }
+}
+
+/** A run's context is a text beside its hash, or, until it first changes, that of the first entry. */
+function withContext(
+  hash: Record<string, string>,
+  context: string | undefined,
+  first: string | undefined,
+): Record<string, string> {
+  if (context !== undefined) return { ...hash, ctx: context }
+  try {
+    return { ...hash, ctx: JSON.stringify(JSON.parse(first ?? '').context) }
+  } catch {
+    return hash
   }
 }
 
 interface KeyNames {
   readonly runs: Map<string, string>
+  readonly contexts: Map<string, string>
   readonly histories: Map<string, string>
   readonly byStatus: Map<string, string>
   readonly byProcedure: Map<string, string>
@@ -108,6 +130,7 @@ interface KeyNames {
 function sortKeys(keys: readonly string[], own: string, queue: string): KeyNames {
   const names: KeyNames = {
     runs: new Map(),
+    contexts: new Map(),
     histories: new Map(),
     byStatus: new Map(),
     byProcedure: new Map(),
@@ -130,6 +153,7 @@ function sortKeys(keys: readonly string[], own: string, queue: string): KeyNames
 function sortOwnKey(names: KeyNames, key: string, rest: string): boolean {
   const kinds: [string, (id: string) => unknown][] = [
     ['run:', (id) => names.runs.set(id, key)],
+    ['ctx:', (id) => names.contexts.set(id, key)],
     ['hist:', (id) => names.histories.set(id, key)],
     ['sent:', (id) => names.answers.set(id, key)],
     ['runs:status:', (status) => names.byStatus.set(status, key)],

@@ -3,7 +3,7 @@
 -- The block of arguments, as commit-block.ts lays it out. First a header, words with a space between them (some empty):
 --   id            run id
 --   flags         letters: b bound to a visit (compare rev and job); e the run ends; j enqueue a job for the visit;
---                 i answers an event with an id; l live events differ from their entries
+--                 i answers an event with an id; c the context changes; l live events differ from their entries
 --   rev, job      the visit that a bound commit belongs to: revision, and the seq that enqueued its job ('' none)
 --   seq           the seq this was decided on; '' for an entry that changes nothing else and so needs no comparison
 --   status        status after the commit; '' unchanged
@@ -12,17 +12,19 @@
 --   visits        how many visits begin, one after the other: the revision grows by that
 --   priority      of the job, as BullMQ counts ('0' none)
 --   sets, dels, entries   how many of each follow
---   the rest      job id that this makes obsolete and, behind a space, the word for why; or ''
+--   the rest      job id that this makes obsolete and, behind a space, the word for why; or what the script takes it for
 -- then procedure@version, and the arguments that the header counts or flags:
 --   sets          field, value, ... written to the run hash
 --   dels          fields removed from the run hash
 --   entries       history entries as JSON objects without at and seq; with flag l behind each its live event, '' = the same
+--   with flag c   the context
 --   with flag j   job name, options (as the script's add_job takes them)
 --   with flag i   event id, and the answer that the event is given now and whenever it is sent again
 --
 -- A crash leaves nothing half done: Redis runs a script to its end. Lua does not roll back, so every check stands
 -- before the first write, and the first write (HSET) is one that Redis refuses when it is out of memory.
 
+local match, find, sub = string.match, string.find, string.sub
 local TIMERS = { 'zt', 'st', 'rt' }
 -- What was left of a deadline when the run was paused, ms. A sleep is not stopped.
 local LEFT = { false, 'sl', 'rl' }
@@ -31,25 +33,29 @@ local HEADER = '^(%S+) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%d+) (%d
 
 -- Reads a block from ARGV[i] on; returns it and the index behind it.
 local function read_commit(i)
-  local c, flags, visits, sets, dels, entries = {}
-  c.id, flags, c.rev, c.job, c.seq, c.status, c.zt, c.st, c.rt, visits, c.priority, sets, dels, entries, c.supersedes =
-    string.match(ARGV[i], HEADER)
-  c.visits, c.key = tonumber(visits), ARGV[i + 1]
+  local c, visits, sets, dels, entries = {}
+  c.id, c.flags, c.rev, c.job, c.seq, c.status, c.zt, c.st, c.rt, visits, c.priority, sets, dels, entries, c.rest =
+    match(ARGV[i], HEADER)
+  local flags = c.flags
+  c.visits, c.key, c.run_key = tonumber(visits), ARGV[i + 1], T .. 'run:' .. c.id
   i = i + 2
   c.set = { unpack(ARGV, i, i + sets - 1) }
   i = i + sets
   c.del = { unpack(ARGV, i, i + dels - 1) }
   i = i + dels
-  c.live = string.find(flags, 'l', 1, true)
+  c.live = find(flags, 'l', 1, true)
   c.first_entry, i = i, i + entries * (c.live and 2 or 1)
   c.last_entry = i - 1
-  c.bound = string.find(flags, 'b', 1, true)
-  c.ends = string.find(flags, 'e', 1, true)
-  if string.find(flags, 'j', 1, true) then
+  c.bound = find(flags, 'b', 1, true)
+  c.ends = find(flags, 'e', 1, true)
+  if find(flags, 'c', 1, true) then
+    c.context, i = ARGV[i], i + 1
+  end
+  if find(flags, 'j', 1, true) then
     c.job_name, c.job_opts = ARGV[i], ARGV[i + 1]
     i = i + 2
   end
-  if string.find(flags, 'i', 1, true) then
+  if find(flags, 'i', 1, true) then
     c.event_id, c.answer = ARGV[i], ARGV[i + 1]
     i = i + 2
   end
@@ -59,7 +65,7 @@ end
 -- The run as the commit finds it, and a code: 0 go on, -11 no such run, -10 the visit is over, -12 decided on an old seq;
 -- 2 an event that was answered before, with that answer as the third value.
 local function check(c)
-  local f = RC('HMGET', T .. 'run:' .. c.id, 'rev', 'job', 'seq')
+  local f = RC('HMGET', c.run_key, 'rev', 'job', 'seq')
   local run = { rev = f[1], job = f[2] or '', seq = f[3] }
   if not run.rev then return run, -11 end
   local answer = c.event_id and RC('HGET', T .. 'sent:' .. c.id, c.event_id)
@@ -72,7 +78,7 @@ end
 -- What only a commit needs that changes the run's status or its deadlines. A run that begins has brought it with it.
 local function read_rest(c, run)
   if run.timers then return end
-  local f = RC('HMGET', T .. 'run:' .. c.id, 'status', 't0', 't1', 'zt', 'st', 'rt', 'sl', 'rl')
+  local f = RC('HMGET', c.run_key, 'status', 't0', 't1', 'zt', 'st', 'rt', 'sl', 'rl')
   run.status, run.t0, run.t1 = f[1], f[2], f[3]
   run.timers, run.left = { f[4], f[5], f[6] }, { false, f[7], f[8] }
 end
@@ -132,16 +138,16 @@ local function write_entries(c, seq)
   live[n + 1], live[n + 2], live[n + 3], live[n + 4] = 'r', c.id, 'p', c.key
   n = n + 4
   for k = c.first_entry, c.last_entry, c.live and 2 or 1 do
-    local entry = stamp .. string.sub(ARGV[k], 2)
+    local entry = stamp .. sub(ARGV[k], 2)
     entries[#entries + 1] = entry
     live[n + 1] = 'd'
-    live[n + 2] = (not c.live or ARGV[k + 1] == '') and entry or stamp .. string.sub(ARGV[k + 1], 2)
+    live[n + 2] = (not c.live or ARGV[k + 1] == '') and entry or stamp .. sub(ARGV[k + 1], 2)
     n = n + 2
   end
   live_commits = live_commits + 1
   if live_commits >= LIVE_RECORD_COMMITS then flush_live() end
   local full = RC('RPUSH', T .. 'hist:' .. c.id, unpack(entries)) >= HISTORY_FULL_AT
-  if full then RC('HSET', T .. 'run:' .. c.id, 'full', '1') end
+  if full then RC('HSET', c.run_key, 'full', '1') end
   return full
 end
 
@@ -149,7 +155,7 @@ end
 -- Backing off: removed. Waiting: left alone, it will find itself stale (a removal costs O(queue), and deleting only its
 -- hash would have the fetch recreate it empty).
 local function supersede(job_and_reason)
-  local job_id = string.match(job_and_reason, '^%S+')
+  local job_id = match(job_and_reason, '^%S+')
   local key = P .. job_id
   if RC('EXISTS', key .. ':lock') == 1 then
     RC('PUBLISH', T .. 'abort', job_and_reason)
@@ -161,7 +167,6 @@ end
 -- Writes a commit that `check` let through; `add_job(c, job id)` adds the job of its visit, if it has one. Returns the
 -- run's new seq, and whether its history is full now.
 local function write_commit(c, run, add_job)
-  local key = T .. 'run:' .. c.id
   local seq = string.format('%d', run.seq + 1)
   local set, del = c.set, c.del
   local n = #set
@@ -189,8 +194,9 @@ local function write_commit(c, run, add_job)
     n = n + 4
   end
   if c.job_name then set[n + 1], set[n + 2] = 'job', seq end
-  RC('HSET', key, unpack(set))
-  if #del > 0 then RC('HDEL', key, unpack(del)) end
+  RC('HSET', c.run_key, unpack(set))
+  if #del > 0 then RC('HDEL', c.run_key, unpack(del)) end
+  if c.context then RC('SET', T .. 'ctx:' .. c.id, c.context) end
   write_due(c, due)
   local full = write_entries(c, seq)
   if c.status ~= '' and c.status ~= run.status then
@@ -198,7 +204,7 @@ local function write_commit(c, run, add_job)
     RC('ZADD', T .. 'runs:status:' .. c.status, run.t0, c.id)
   end
   if c.event_id then RC('HSET', T .. 'sent:' .. c.id, c.event_id, c.answer) end
-  if c.supersedes ~= '' then supersede(c.supersedes) end
+  if c.rest ~= '' then supersede(c.rest) end
   if c.job_name then add_job(c, c.id .. '.' .. rev .. '.' .. seq) end
   return seq, full
 end

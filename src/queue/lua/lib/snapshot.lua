@@ -1,6 +1,8 @@
--- Reads what a process needs of a run to decide (SNAPSHOT_FIELDS comes from run-hash.ts, the order is the reply's).
+-- What a process needs of a run to decide: its hash, its context, and where that has never changed, the first entry of the
+-- history, which has it. See run-hash.ts.
 local function snapshot(id)
-  return RC('HMGET', T .. 'run:' .. id, unpack(SNAPSHOT_FIELDS))
+  local context = RC('GET', T .. 'ctx:' .. id)
+  return { RC('HGETALL', T .. 'run:' .. id), context, not context and RC('LINDEX', T .. 'hist:' .. id, 0) }
 end
 
 -- Takes a reply of BullMQ's fetch ({job, id, limit, delay}) and adds the snapshot of the job's run as [5]: the context
