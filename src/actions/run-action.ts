@@ -35,15 +35,16 @@ export function runAction(
     case 'http':
       return http(action, context, info)
     case 'function':
-      return registry.find(action.module, action.function)(
-        context,
-        action.args?.length ? structuredClone(action.args) : [],
-        info,
-      )
+      return registry.find(action.module, action.function)(context, argumentsOf(action.args), info)
     default:
       throw new NonRetryableError(
         `this release runs no actions of type ${JSON.stringify(action.type)}`,
         'action_not_found',
       )
   }
+}
+
+/** The arguments as the action may change them: a copy, which none at all need not be. */
+function argumentsOf(args: unknown): unknown {
+  return args === undefined || (Array.isArray(args) && args.length === 0) ? [] : structuredClone(args)
 }
