@@ -11,5 +11,5 @@ execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '
   cwd: root,
   stdio: 'inherit',
 })
-cpSync(join(root, 'src/queue/lua'), join(dist, 'src/queue/lua'), { recursive: true })
+for (const lua of ['src/queue/lua', 'src/runs/lua']) cpSync(join(root, lua), join(dist, lua), { recursive: true })
 chmodSync(join(dist, 'src/cli/main.js'), 0o755)

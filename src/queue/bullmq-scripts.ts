@@ -113,13 +113,14 @@ function withoutComments(lua: string): string {
 
 /** Lets BullMQ's texts call Redis without writing to BullMQ's own event stream, which our live stream replaces. */
 const QUIET_REDIS = `
+local QUIET = true
 local bull_redis = { pcall = redis.pcall, error_reply = redis.error_reply, log = redis.log, sha1hex = redis.sha1hex,
   call = function(command, key, ...)
     if key == P .. 'events' and (command == 'XADD' or command == 'XTRIM') then return command == 'XADD' and '0-0' or 0 end
     return redis.call(command, key, ...)
   end }
 `
-const LOUD_REDIS = '\nlocal bull_redis = redis\n'
+const LOUD_REDIS = '\nlocal QUIET = false\nlocal bull_redis = redis\n'
 
 function asFunction(name: string): string {
   const body = withoutComments(shippedScript(name).content)

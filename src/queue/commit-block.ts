@@ -1,4 +1,4 @@
-import type { JobOptions } from './job-options.js'
+import { type JobOptions, jsonOptions } from './job-options.js'
 
 /**
  * A deadline's change: milliseconds from the commit on, null to disarm, `hold` to stop it and keep what is left, `release`
@@ -42,22 +42,18 @@ function timerArgument(change: TimerChange): string {
   return change === null ? '-' : String(change)
 }
 
-/** What a script may be told beside a block, in the block's header. */
-export interface HeaderExtras {
+/** What a script may be told beside a block: further flags, the rest of the header, and whether a job's options are known. */
+export interface BlockExtras {
   readonly flags: string
   readonly rest: string
+  readonly sameOptions: boolean
 }
 
 /**
- * Adds a block to script arguments; `encodeOptions` encodes job options as the script wants them. What is short and holds
- * no space goes in one header: each argument costs both sides about as much as a field of it that is compared.
+ * Adds a block to script arguments. What is short and holds no space goes in one header: each argument costs both sides
+ * about as much as a field of it that is compared.
  */
-export function addCommitArguments(
-  out: unknown[],
-  block: CommitBlock,
-  encodeOptions: (options: JobOptions) => string | Buffer,
-  extras?: HeaderExtras,
-): void {
+export function addCommitArguments(out: unknown[], block: CommitBlock, extras?: BlockExtras): void {
   const { visit, seq, timers, set, del, entries, job, answered, supersedes } = block
   const hasLive = entries.some(({ live }) => live !== undefined)
   const flags = `${visit ? 'b' : ''}${block.ends ? 'e' : ''}${job ? 'j' : ''}${answered ? 'i' : ''}${block.context === undefined ? '' : 'c'}${hasLive ? 'l' : ''}${extras?.flags ?? ''}`
@@ -73,6 +69,6 @@ export function addCommitArguments(
     if (hasLive) out.push(live ?? '')
   }
   if (block.context !== undefined) out.push(block.context)
-  if (job) out.push(job.name, encodeOptions(job.options))
+  if (job) out.push(job.name, extras?.sameOptions ? '' : jsonOptions(job.options))
   if (answered) out.push(answered.eventId, answered.answer)
 }

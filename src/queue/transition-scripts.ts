@@ -4,12 +4,12 @@
  * `transition-backend.ts`.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { JobJson, RedisQueueBackend } from 'bullmq'
+import type { RedisQueueBackend } from 'bullmq'
 import { LIMITS } from '../kernel/limits.js'
 import { isRefusal } from '../redis/replies.js'
-import { captureCall, composeScript, learnKeyFunctions } from './bullmq-scripts.js'
+import { composeScript, learnKeyFunctions } from './bullmq-scripts.js'
 import { addCommitArguments, type CommitBlock } from './commit-block.js'
-import { type JobOptions, jsonOptions, normalisedOptions } from './job-options.js'
+import { jsonOptions } from './job-options.js'
 import { type RawSnapshot, type RunSnapshot, snapshotOf } from './run-hash.js'
 
 export type StartReply = readonly [code: number, fingerprint: string, version: string, now: number]
@@ -47,8 +47,6 @@ export interface CompletedJob {
   readonly block: CommitBlock
 }
 
-const noOptions = () => ''
-
 const SCRIPTS = {
   start: 'start',
   advance: 'advance',
@@ -73,7 +71,6 @@ export class TransitionScripts {
   readonly #tagPrefix: string
   readonly #commandSuffix: string
   readonly #commands: Promise<CommandClient>
-  readonly #packedOptions = new WeakMap<JobOptions, Buffer>()
 
   /** `backend` lends its keys, its connection and BullMQ's ways of building arguments. */
   constructor(backend: RedisQueueBackend, settings: { readonly tag: string; readonly bullmqEvents: boolean }) {
@@ -122,22 +119,6 @@ export class TransitionScripts {
     }
   }
 
-  #pack = (options: JobOptions): Buffer => {
-    const packed = this.#packedOptions.get(options)
-    if (packed) return packed
-    throw new Error('job options are packed before they are used')
-  }
-
-  /** Encodes options as BullMQ would, once per state: the last argument of its own call to add a job. */
-  async #prepare(blocks: readonly (CommitBlock | undefined)[]): Promise<void> {
-    for (const block of blocks) {
-      if (!block?.job || this.#packedOptions.has(block.job.options)) continue
-      const job = { id: 'probe', name: 'probe', data: '{}', timestamp: 0, opts: normalisedOptions(block.job.options) }
-      const call = await captureCall(this.#backend, (backend) => backend.addJob(job as unknown as JobJson, 'probe'))
-      this.#packedOptions.set(block.job.options, call.args.at(-1) as Buffer)
-    }
-  }
-
   // ---- Commits that are no job's end ----
 
   /** Begins runs; see `lua/start.lua`. One reply per start, in order. */
@@ -150,20 +131,18 @@ export class TransitionScripts {
       readonly block: CommitBlock
     }[],
   ): Promise<StartReply[]> {
-    await this.#prepare(starts.map((start) => start.block))
     const args: unknown[] = []
     for (const { procedure, version, fingerprint, tags, block } of starts) {
       args.push(procedure, version, fingerprint, tags.length, ...tags)
-      addCommitArguments(args, block, this.#pack)
+      addCommitArguments(args, block)
     }
     return (await this.#call('start', args, false)) as StartReply[]
   }
 
   /** Commits events, timers and controls; see `lua/advance.lua`. One reply per block, in order. */
   async advance(blocks: readonly CommitBlock[]): Promise<AdvanceReply[]> {
-    await this.#prepare(blocks)
     const args: unknown[] = []
-    for (const block of blocks) addCommitArguments(args, block, this.#pack)
+    for (const block of blocks) addCommitArguments(args, block)
     return (await this.#call('advance', args, false)) as AdvanceReply[]
   }
 
@@ -206,10 +185,9 @@ export class TransitionScripts {
     bull: readonly unknown[],
     block: CommitBlock | undefined,
   ): Promise<[code: number, body: unknown, now: number]> {
-    await this.#prepare([block])
     const argv = bull.map((value) => value ?? '')
     const args: unknown[] = [kind, jobId, token, argv.length, ...argv]
-    if (block) addCommitArguments(args, block, this.#pack)
+    if (block) addCommitArguments(args, block)
     return (await this.#call('finish', args, true)) as [number, unknown, number]
   }
 
@@ -226,8 +204,8 @@ export class TransitionScripts {
       const sameOptions = block.job !== undefined && cleanOptions === jsonOptions(block.job.options)
       const hash = cleanOptions === undefined ? '' : sameOptions ? 'ho' : 'h'
       const flags = `${givesWay ? 'w' : ''}${renewsLock ? 'n' : ''}${hash}`
-      const extras = { flags, rest: `${token} ${attemptsMade}` }
-      addCommitArguments(args, block, sameOptions ? noOptions : jsonOptions, extras)
+      const extras = { flags, rest: `${token} ${attemptsMade}`, sameOptions }
+      addCommitArguments(args, block, extras)
     }
     const [now, ...replies] = (await this.#call('complete', args, true)) as [number, ...unknown[]]
     return { now, replies }

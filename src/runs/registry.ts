@@ -10,6 +10,7 @@ import { parseProcedure } from '../procedure/validate.js'
 import { compareVersions, isVersion } from '../procedure/version.js'
 import type { Keyspace } from '../redis/keys.js'
 import { execute } from '../redis/replies.js'
+import { loadLua } from '../redis/scripts.js'
 
 /** One version of a procedure as the registry lists it. */
 export interface RegisteredVersion {
@@ -36,23 +37,7 @@ export interface Registration<P extends ProcedureDocument = ProcedureDocument> {
 /** A registered procedure: its document, and what the registry knows of it. */
 export type RegisteredProcedure = Procedure & Pick<RegisteredVersion, 'digest' | 'active' | 'registeredAt'>
 
-/**
- * Stores one version, if it is not there yet, in one step and one round trip: of two different documents, the version, the
- * text and the digest of the first one stand. Nothing is left behind by a crash, as Redis runs a script whole or not at all.
- * The cost is that of four commands.
- *
- * KEYS: hash of the name's versions; text of the definition; set of all names.
- * ARGV: version; the record's JSON up to the time, and behind it; the definition's JSON; name.
- * Returns false when the version was stored now, else the record that was there, JSON.
- */
-const REGISTER_SCRIPT = `
-local record = ARGV[2] .. redis.call('TIME')[1] .. '000' .. ARGV[3]
-local added = redis.call('HSETNX', KEYS[1], ARGV[1], record)
-redis.call('SETNX', KEYS[2], ARGV[4])
-redis.call('SADD', KEYS[3], ARGV[5])
-return added == 0 and redis.call('HGET', KEYS[1], ARGV[1])
-`
-
+const REGISTER_SCRIPT = loadLua(new URL('lua/register.lua', import.meta.url))
 const REGISTER = 'procession:register'
 
 /** A client that knows the script. */

@@ -2,7 +2,7 @@
   KEYS[1]  any key of the shard (routing)
   ARGV[1]  P, the key prefix of the shard's BullMQ queue
   ARGV[2]  T, the shard's tag and a colon
-  ARGV[3…] commit blocks
+  ARGV[3…] commit blocks, options as JSON
   Returns  per block { code, seq, NOW }: 1 committed; -11 no such run; -10 the visit is over; -12 decided on an old seq;
            2 the event was sent before: its answer of then stands in place of the seq.
            A block that is not committed leaves every key as it was.

@@ -18,7 +18,7 @@
 --   dels          fields removed from the run hash
 --   entries       history entries as JSON objects without at and seq; with flag l behind each its live event, '' = the same
 --   with flag c   the context
---   with flag j   job name, options (as the script's add_job takes them)
+--   with flag j   job name, options as JSON
 --   with flag i   event id, and the answer that the event is given now and whenever it is sent again
 --
 -- A crash leaves nothing half done: Redis runs a script to its end. Lua does not roll back, so every check stands
