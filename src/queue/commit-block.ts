@@ -23,9 +23,10 @@ export interface CommitBlock {
   readonly timers: { readonly sleepMs?: TimerChange; readonly stateMs?: TimerChange; readonly runMs?: TimerChange }
   /** A job that this makes obsolete: told to stop when it runs, with the word for why (no spaces). */
   readonly supersedes?: { readonly jobId: string; readonly reason: string } | undefined
-  /** Field and value, alternating. */
+  /** Field and value, alternating; an empty value is none. */
   readonly set: readonly string[]
-  readonly del: readonly string[]
+  /** What it was decided on, where nothing is to be read for it: the run lives and has no deadlines. */
+  readonly was?: { readonly status: string; readonly startedAt: number }
   /** The context, as JSON text, where it changes. A run that begins has it in its first entry. */
   readonly context?: string
   /** Per entry: its JSON object, and the live event's when that differs. Neither holds `at` or `seq`. */
@@ -54,20 +55,22 @@ export interface BlockExtras {
  * about as much as a field of it that is compared.
  */
 export function addCommitArguments(out: unknown[], block: CommitBlock, extras?: BlockExtras): void {
-  const { visit, seq, timers, set, del, entries, job, answered, supersedes } = block
+  const { visit, seq, timers, set, entries, job, answered, supersedes } = block
+  const isTimed = timers.sleepMs !== undefined || timers.stateMs !== undefined || timers.runMs !== undefined
+  const was = isTimed || block.status !== undefined ? block.was : undefined
   const hasLive = entries.some(({ live }) => live !== undefined)
-  const flags = `${visit ? 'b' : ''}${block.ends ? 'e' : ''}${job ? 'j' : ''}${answered ? 'i' : ''}${block.context === undefined ? '' : 'c'}${hasLive ? 'l' : ''}${extras?.flags ?? ''}`
+  const flags = `${visit ? 'b' : ''}${block.ends ? 'e' : ''}${job ? 'j' : ''}${answered ? 'i' : ''}${block.context === undefined ? '' : 'c'}${hasLive ? 'l' : ''}${was ? 'k' : ''}${extras?.flags ?? ''}`
   const belongs = `${visit ? visit.revision : ''} ${visit?.jobSeq ?? ''} ${seq ?? ''} ${block.status ?? ''}`
   const deadlines = `${timerArgument(timers.sleepMs)} ${timerArgument(timers.stateMs)} ${timerArgument(timers.runMs)}`
-  const counts = `${block.visits} ${job?.options.priority ?? 0} ${set.length} ${del.length} ${entries.length}`
+  const counts = `${block.visits} ${job?.options.priority ?? 0} ${set.length} ${entries.length}`
   const rest = extras ? ` ${extras.rest}` : supersedes ? ` ${supersedes.jobId} ${supersedes.reason}` : ''
   out.push(`${block.runId} ${flags} ${belongs} ${deadlines} ${counts}${rest}`, block.procedure)
   for (const part of set) out.push(part)
-  for (const field of del) out.push(field)
   for (const { entry, live } of entries) {
     out.push(entry)
     if (hasLive) out.push(live ?? '')
   }
+  if (was) out.push(was.status, was.startedAt)
   if (block.context !== undefined) out.push(block.context)
   if (job) out.push(job.name, extras?.sameOptions ? '' : jsonOptions(job.options))
   if (answered) out.push(answered.eventId, answered.answer)

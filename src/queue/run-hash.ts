@@ -1,6 +1,6 @@
 /**
  * The run hash, `<tag>:run:<id>`: format 2. Frozen: fields may be added, none changes its meaning. All values are text;
- * the JSON ones are opaque to Lua. `docs/formats.md` is the reader's version of this table.
+ * an empty one is none; the JSON ones are opaque to Lua. `docs/formats.md` is the reader's version of this table.
  *
  * The context is not in it: it is the text `<tag>:ctx:<id>`, written when it first changes; until then it is the context of
  * the history's first entry. So the hash stays in Redis's compact encoding, half the bytes of a run, and most commits write
@@ -90,7 +90,7 @@ export function snapshotOf([hash, context, first]: RawSnapshot): RunSnapshot {
   const snapshot = [...NOTHING]
   for (let i = 0; i < hash.length; i += 2) {
     const position = POSITION.get(hash[i]!)
-    if (position !== undefined) snapshot[position] = hash[i + 1]!
+    if (position !== undefined && hash[i + 1] !== '') snapshot[position] = hash[i + 1]!
   }
   snapshot[CONTEXT] = context ?? null
   snapshot[FIRST] = first ?? null

@@ -53,11 +53,11 @@ function isShort(draft: EntryDraft): boolean {
   return draft.contextFaults === undefined && draft.remaining === undefined
 }
 
-/** One field of the hash: written, removed, or neither, as it changed from one record to the next. */
-function change(fields: { set: string[]; del: string[] }, name: string, before: unknown, after: unknown): void {
+/** One field of the hash: written, emptied, or neither, as it changed from one record to the next. */
+function change(set: string[], name: string, before: unknown, after: unknown): void {
   if (after === before) return
-  if (after === undefined) fields.del.push(name)
-  else fields.set.push(name, typeof after === 'string' ? after : JSON.stringify(after))
+  if (after === undefined) set.push(name, '')
+  else set.push(name, typeof after === 'string' ? after : JSON.stringify(after))
 }
 
 function hasSameMore(a: RunRecord, b: RunRecord): boolean {
@@ -66,12 +66,12 @@ function hasSameMore(a: RunRecord, b: RunRecord): boolean {
 }
 
 /** The parts that few runs have: written together when one of them changed. */
-function changeMore(fields: { set: string[]; del: string[] }, before: RunRecord | undefined, run: RunRecord): void {
+function changeMore(set: string[], before: RunRecord | undefined, run: RunRecord): void {
   if (before && hasSameMore(before, run)) return
   const parts = MORE_PARTS.filter((part) => run[part] !== undefined)
   if (parts.length === 0 && !before) return
-  if (parts.length === 0) fields.del.push('more')
-  else fields.set.push('more', JSON.stringify(Object.fromEntries(parts.map((part) => [part, run[part]])) as MoreOfRun))
+  if (parts.length === 0) set.push('more', '')
+  else set.push('more', JSON.stringify(Object.fromEntries(parts.map((part) => [part, run[part]])) as MoreOfRun))
 }
 
 /** What a commit belongs to beside its decision. */
@@ -94,23 +94,23 @@ export function encodeCommit(
 ): CommitBlock {
   const { run } = decision
   const visits = run.revision - (before?.revision ?? 0)
-  const fields = { set: [] as string[], del: [] as string[] }
-  change(fields, 'state', before?.state, run.state)
-  change(fields, 'err', before?.error, run.error)
-  change(fields, 'blk', before?.blocked, run.blocked)
-  change(fields, 'kept', before?.pending, run.pending)
+  const set: string[] = []
+  change(set, 'state', before?.state, run.state)
+  change(set, 'err', before?.error, run.error)
+  change(set, 'blk', before?.blocked, run.blocked)
+  change(set, 'kept', before?.pending, run.pending)
   if (visits > 0 || !before) {
     const written = before && !isUsualEvent(before.event) ? before.event : undefined
-    change(fields, 'ev', written, isUsualEvent(run.event) ? undefined : run.event)
+    change(set, 'ev', written, isUsualEvent(run.event) ? undefined : run.event)
   }
   if (!before) {
-    change(fields, 'drive', undefined, run.drive === 'manual' ? 'manual' : undefined)
-    change(fields, 'tmo', undefined, run.timeoutMs)
+    change(set, 'drive', undefined, run.drive === 'manual' ? 'manual' : undefined)
+    change(set, 'tmo', undefined, run.timeoutMs)
   }
-  changeMore(fields, before, run)
-  if (before?.jobSeq !== undefined && run.jobSeq === undefined) fields.del.push('job')
-  if (before?.attempts !== undefined && run.attempts === undefined) fields.del.push('att')
-  change(fields, 'fx', before?.mayHaveActed && '1', run.mayHaveActed && '1')
+  changeMore(set, before, run)
+  if (before?.jobSeq !== undefined && run.jobSeq === undefined) set.push('job', '')
+  if (before?.attempts !== undefined && run.attempts === undefined) set.push('att', '')
+  change(set, 'fx', before?.mayHaveActed && '1', run.mayHaveActed && '1')
   return {
     runId: run.id,
     procedure: procedure.key,
@@ -121,12 +121,18 @@ export function encodeCommit(
     visits,
     timers: before ? changedTimers(before, decision) : decision.timers,
     supersedes: byOwnJob ? undefined : supersededBy(decision),
-    ...fields,
+    set,
+    ...(before && isUntimed(before) && { was: { status: before.status, startedAt: before.startedAt } }),
     ...(before && before.context !== run.context && { context: JSON.stringify(run.context) }),
     entries: decision.entries.map(encodeEntry),
     ...(decision.enqueue && { job: jobOf(procedure, run) }),
     ...(eventId !== undefined && { answered: { eventId, answer: JSON.stringify(answerOf(decision)) } }),
   }
+}
+
+/** Whether a run lives and has no deadline, running or stopped: then the commit need not read any. */
+function isUntimed({ endedAt, timers }: RunRecord): boolean {
+  return endedAt === undefined && !Object.values(timers).some((ms) => ms !== undefined)
 }
 
 /** Without what disarms a deadline that is not armed: the commit compares the seq, so there is none. */
@@ -168,7 +174,6 @@ export function encodeNote(run: RunRecord, draft: EntryDraft, { ofVisit }: { ofV
     visits: 0,
     timers: {},
     set: draft.mayHaveActed ? ['fx', '1'] : [],
-    del: [],
     entries: [encodeEntry(draft)],
   }
 }

@@ -32,6 +32,7 @@ describe('the package', { timeout: 120_000 }, () => {
     for (const file of [
       'dist/src/index.d.ts',
       'dist/src/queue/lua/finish.lua',
+      'dist/src/runs/lua/register.lua',
       'dist/src/queue/lua/lib/run-commit.lua',
       'examples/deploy.json',
     ])

@@ -44,7 +44,6 @@ const note = (over: Partial<CommitBlock> & { runId: string }): CommitBlock => ({
   visits: 0,
   timers: {},
   set: [],
-  del: [],
   entries: [{ entry: '{"type":"interrupted"}' }],
   ...over,
 })

@@ -8,8 +8,10 @@ import { type CompiledSource, compileSource } from './compiled.js'
 /** Compiles the package as it stands, and `files` beside it, for processes that run it and are killed. */
 export async function compilePackage(...files: string[]): Promise<CompiledSource> {
   const source = await compileSource('src/index.ts', ...files)
-  const lua = fileURLToPath(new URL('../../src/queue/lua', import.meta.url))
-  await cp(lua, fileURLToPath(new URL('lua', source.urlOf('src/queue/bullmq-scripts.ts'))), { recursive: true })
+  for (const loader of ['src/queue/bullmq-scripts.ts', 'src/runs/registry.ts']) {
+    const lua = new URL('lua', new URL(`../../${loader}`, import.meta.url))
+    await cp(fileURLToPath(lua), fileURLToPath(new URL('lua', source.urlOf(loader))), { recursive: true })
+  }
   return source
 }
 

@@ -28,7 +28,10 @@ export function watchCompletions(): CompletionWatch {
   const counts = { ...NONE }
   let hook: (() => void | Promise<void>) | undefined
   const { complete, finish } = TransitionScripts.prototype
-  vi.spyOn(TransitionScripts.prototype, 'complete').mockImplementation(async function (this: TransitionScripts, ...args) {
+  vi.spyOn(TransitionScripts.prototype, 'complete').mockImplementation(async function (
+    this: TransitionScripts,
+    ...args
+  ) {
     const answer = complete.apply(this, args)
     const told = hook
     hook = undefined

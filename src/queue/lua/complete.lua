@@ -97,7 +97,7 @@ local function retire(c)
     kept[#kept + 1] = c.job_id
   elseif not c.passes_hash then
     obsolete[#obsolete + 1] = c.job_key
-    obsolete[#obsolete + 1] = c.job_key .. ':logs'
+    if not find(c.flags, 'h', 1, true) then obsolete[#obsolete + 1] = c.job_key .. ':logs' end
   end
 end
 
@@ -115,9 +115,15 @@ local function fetch(token)
   end
   local key = P .. job_id
   RC('SET', key .. ':lock', token, 'PX', LOCK_MS)
-  RC('HSET', key, 'processedOn', NOW_S, 'pb', WORKER)
-  RC('HINCRBY', key, 'ats', 1)
-  return { RC('HGETALL', key), job_id, 0, 0, snapshot(match(job_id, '^(.+)%.%d+%.%d+$') or '') }
+  local job, starts = RC('HGETALL', key), '1'
+  local n = #job
+  for k = 1, n, 2 do
+    if job[k] == 'ats' then starts = string.format('%d', job[k + 1] + 1) end
+  end
+  RC('HSET', key, 'processedOn', NOW_S, 'pb', WORKER, 'ats', starts)
+  -- Of a field that stands there twice, the later one counts.
+  job[n + 1], job[n + 2], job[n + 3], job[n + 4], job[n + 5], job[n + 6] = 'processedOn', NOW_S, 'pb', WORKER, 'ats', starts
+  return { job, job_id, 0, 0, snapshot(match(job_id, '^(.+)%.%d+%.%d+$') or '') }
 end
 
 -- The same call once more, when the connection was lost after it had been carried out: the run stands at the very job that

@@ -98,12 +98,13 @@ async function dumpShard(client: Redis, prefix: string, index: number): Promise<
   }
 }
 
-/** A run's context is a text beside its hash, or, until it first changes, that of the first entry. */
+/** Empty fields are none. A run's context is a text beside its hash, or, until it first changes, that of the first entry. */
 function withContext(
-  hash: Record<string, string>,
+  stored: Record<string, string>,
   context: string | undefined,
   first: string | undefined,
 ): Record<string, string> {
+  const hash = Object.fromEntries(Object.entries(stored).filter(([, value]) => value !== ''))
   if (context !== undefined) return { ...hash, ctx: context }
   try {
     return { ...hash, ctx: JSON.stringify(JSON.parse(first ?? '').context) }

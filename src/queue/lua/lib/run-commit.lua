@@ -3,7 +3,8 @@
 -- The block of arguments, as commit-block.ts lays it out. First a header, words with a space between them (some empty):
 --   id            run id
 --   flags         letters: b bound to a visit (compare rev and job); e the run ends; j enqueue a job for the visit;
---                 i answers an event with an id; c the context changes; l live events differ from their entries
+--                 k its status and start are known, and that it lives and has no deadlines; i answers an event with an
+--                 id; c the context changes; l live events differ from their entries
 --   rev, job      the visit that a bound commit belongs to: revision, and the seq that enqueued its job ('' none)
 --   seq           the seq this was decided on; '' for an entry that changes nothing else and so needs no comparison
 --   status        status after the commit; '' unchanged
@@ -11,12 +12,12 @@
 --                 was left, else ms from now
 --   visits        how many visits begin, one after the other: the revision grows by that
 --   priority      of the job, as BullMQ counts ('0' none)
---   sets, dels, entries   how many of each follow
+--   sets, entries   how many of each follow
 --   the rest      job id that this makes obsolete and, behind a space, the word for why; or what the script takes it for
 -- then procedure@version, and the arguments that the header counts or flags:
---   sets          field, value, ... written to the run hash
---   dels          fields removed from the run hash
+--   sets          field, value, ... written to the run hash; an empty value is none
 --   entries       history entries as JSON objects without at and seq; with flag l behind each its live event, '' = the same
+--   with flag k   its status and start
 --   with flag c   the context
 --   with flag j   job name, options as JSON
 --   with flag i   event id, and the answer that the event is given now and whenever it is sent again
@@ -29,25 +30,27 @@ local TIMERS = { 'zt', 'st', 'rt' }
 -- What was left of a deadline when the run was paused, ms. A sleep is not stopped.
 local LEFT = { false, 'sl', 'rl' }
 
-local HEADER = '^(%S+) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%d+) (%d+) (%d+) (%d+) (%d+) ?(.*)$'
+local HEADER = '^(%S+) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%d+) (%d+) (%d+) (%d+) ?(.*)$'
 
 -- Reads a block from ARGV[i] on; returns it and the index behind it.
 local function read_commit(i)
-  local c, visits, sets, dels, entries = {}
-  c.id, c.flags, c.rev, c.job, c.seq, c.status, c.zt, c.st, c.rt, visits, c.priority, sets, dels, entries, c.rest =
+  local c, visits, sets, entries = {}
+  c.id, c.flags, c.rev, c.job, c.seq, c.status, c.zt, c.st, c.rt, visits, c.priority, sets, entries, c.rest =
     match(ARGV[i], HEADER)
   local flags = c.flags
   c.visits, c.key, c.run_key = tonumber(visits), ARGV[i + 1], T .. 'run:' .. c.id
   i = i + 2
   c.set = { unpack(ARGV, i, i + sets - 1) }
   i = i + sets
-  c.del = { unpack(ARGV, i, i + dels - 1) }
-  i = i + dels
   c.live = find(flags, 'l', 1, true)
   c.first_entry, i = i, i + entries * (c.live and 2 or 1)
   c.last_entry = i - 1
   c.bound = find(flags, 'b', 1, true)
   c.ends = find(flags, 'e', 1, true)
+  if find(flags, 'k', 1, true) then
+    c.was_status, c.was_t0 = ARGV[i], ARGV[i + 1]
+    i = i + 2
+  end
   if find(flags, 'c', 1, true) then
     c.context, i = ARGV[i], i + 1
   end
@@ -78,6 +81,10 @@ end
 -- What only a commit needs that changes the run's status or its deadlines. A run that begins has brought it with it.
 local function read_rest(c, run)
   if run.timers then return end
+  if c.was_status then
+    run.status, run.t0, run.timers, run.left = c.was_status, c.was_t0, {}, {}
+    return
+  end
   local f = RC('HMGET', c.run_key, 'status', 't0', 't1', 'zt', 'st', 'rt', 'sl', 'rl')
   run.status, run.t0, run.t1 = f[1], f[2], f[3]
   run.timers, run.left = { f[4], f[5], f[6] }, { false, f[7], f[8] }
@@ -168,7 +175,7 @@ end
 -- run's new seq, and whether its history is full now.
 local function write_commit(c, run, add_job)
   local seq = string.format('%d', run.seq + 1)
-  local set, del = c.set, c.del
+  local set, del = c.set, {}
   local n = #set
   local rev, due = run.rev, nil
   if c.status ~= '' or c.zt ~= '' or c.st ~= '' or c.rt ~= '' then
