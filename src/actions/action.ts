@@ -8,7 +8,10 @@ export interface Logger {
   error(fields: object, message?: string): void
 }
 
-/** What an action is told beside the context and its arguments. */
+/**
+ * What an action is told beside the context and its arguments. `signal` and `log` are made when they are read: hand `info`
+ * on as it is, or read them from it; a copy by spreading has neither.
+ */
 export interface ActionInfo {
   readonly runId: string
   readonly state: string

@@ -131,6 +131,8 @@ export const LIMITS = {
   completedKeptPerCall: 4,
   /** Jobs of one shard that leave a worker in one call. */
   completionsPerCall: 64,
+  /** Runs of which a process remembers how its last commit left them. */
+  knownRuns: 100,
   /** Procedures and versions kept compiled in one process. */
   cachedProcedures: 1_000,
   /** Aborts remembered that came before the job they are for. */

@@ -12,6 +12,8 @@ import type { CompletedJob, TransitionScripts } from './transition-scripts.js'
 export type Completion =
   /** Nothing was written. */
   | { readonly kind: 'refused' }
+  /** The call failed; whether it was carried out is not known. */
+  | { readonly kind: 'failed'; readonly error: Error }
   /** The run's next job is active, in the same slot and under the same token. */
   | { readonly kind: 'follows'; readonly at: number; readonly historyFull: boolean }
   /** The slot is free; BullMQ's reply to a fetch says what it does next. */
@@ -22,7 +24,6 @@ const REFUSED: Completion = { kind: 'refused' }
 interface Waiting {
   readonly job: CompletedJob
   readonly resolve: (completion: Completion) => void
-  readonly reject: (error: unknown) => void
 }
 
 export class Completions {
@@ -36,15 +37,15 @@ export class Completions {
     this.#slot = slot
   }
 
-  /** Ends a job with its run's transition. Rejects when the call fails; whether it was carried out is then unknown. */
+  /** Ends a job with its run's transition. Never rejects. */
   complete(job: CompletedJob): Promise<Completion> {
-    return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) setImmediate(() => this.#flush())
-      this.#waiting.push({ job, resolve, reject })
+    return new Promise((resolve) => {
+      if (this.#waiting.length === 0) setImmediate(this.#flush)
+      this.#waiting.push({ job, resolve })
     })
   }
 
-  #flush(): void {
+  #flush = (): void => {
     const waiting = this.#waiting
     this.#waiting = []
     for (let i = 0; i < waiting.length; i += LIMITS.completionsPerCall)
@@ -59,7 +60,7 @@ export class Completions {
         resolve(completionOf(replies[i], now))
       })
     } catch (error) {
-      for (const { reject } of waiting) reject(error)
+      for (const { resolve } of waiting) resolve({ kind: 'failed', error: error as Error })
     }
   }
 }

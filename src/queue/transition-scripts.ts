@@ -20,7 +20,7 @@ export interface RunReply {
   readonly first: string | null
 }
 /** `answer`: the run's seq, or, for an event that was sent before, what it was answered then. */
-export type AdvanceReply = readonly [code: number, answer: string, now: number]
+export type AdvanceReply = readonly [code: number, answer: string, now: number, historyFull?: number]
 
 /** Codes of `advance` and `finish`: see the scripts' headers. */
 export const COMMITTED = 1

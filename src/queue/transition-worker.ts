@@ -27,7 +27,7 @@ export interface JobHandler {
   /** Runs the action. Resolves with its outcome, rejects with the failure of this attempt. */
   run(job: RunJob): Promise<unknown>
   /** How a job ends whose action has had this outcome. */
-  succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): Promise<JobEnd>
+  succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): JobEnd | Promise<JobEnd>
   /** How a job ends whose attempt failed. `lost` says that it was not run again: its workers kept dying. */
   failed(job: RunJob, error: Error, lost: boolean, newer?: RunSnapshot): Promise<JobEnd>
   /** `job` is the next of the run that the end of `previous`, as last decided, has moved on at this time of Redis's clock. */
@@ -205,21 +205,30 @@ export class TransitionWorker extends Worker {
   /** Ends a job on the sticky path: the job that follows, or what was fetched in its place; undefined where it was refused. */
   async #complete(job: SlotJob, outcome: unknown, slot: Slot): Promise<FollowingJob | NextJob | undefined> {
     if (this.closing || this.paused || this.#handler.isReleased(job)) return undefined
-    const end = await this.#handler.succeeded(job, outcome).catch(() => undefined) // the plain path will tell
+    const end = await this.#endOf(job, outcome)
     if (end?.kind !== 'completed' || end.keep === false || end.block?.visit?.jobSeq === undefined) return undefined
     const { block } = end
     if (block.job?.options.priority !== undefined) return undefined
     this.lockManager.untrackJob(job.id)
-    const completion = await this.#completions!.complete(this.#completed(job, block, slot)).catch((error: Error) => {
-      this.emit('error', error)
-    })
-    if (!completion || completion.kind === 'refused') return undefined
+    const completion = await this.#completions!.complete(this.#completed(job, block, slot))
+    if (completion.kind === 'failed') this.emit('error', completion.error)
+    if (completion.kind === 'failed' || completion.kind === 'refused') return undefined
     this.#handler.committed(job, end, completion.at)
     if (completion.kind === 'left') return this.transitions.nextJob(completion.fetched, completion.at)
     const id = `${block.runId}.${block.visit!.revision + block.visits}.${block.seq! + 1}`
     const next = new FollowingJob(id, block.job!, job, completion.at)
     this.#handler.follows(next, job, completion)
     return next
+  }
+
+  /** How a job ends; undefined where that cannot be said, which the plain path will meet, too, and tell. */
+  #endOf(job: SlotJob, outcome: unknown): JobEnd | undefined | Promise<JobEnd | undefined> {
+    try {
+      const end = this.#handler.succeeded(job, outcome)
+      return end instanceof Promise ? end.catch(() => undefined) : end
+    } catch {
+      return undefined
+    }
   }
 
   /** What the sticky path is told of a job; notes in its slot when its lock is set anew. */
@@ -295,7 +304,7 @@ export class TransitionWorker extends Worker {
     if (!own.isOfRun) return super.handleCompleted(undefined, job, token, fetchNext, span)
     return this.#leaveAs(own, await this.#handler.succeeded(own, outcome), {
       leave: () => super.handleCompleted(undefined, job, token, fetchNext, span),
-      redecide: (newer) => this.#handler.succeeded(own, outcome, newer),
+      redecide: async (newer) => this.#handler.succeeded(own, outcome, newer),
     })
   }
 

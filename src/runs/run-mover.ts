@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { committedRun } from '../engine/committed.js'
 import { decide } from '../engine/decide.js'
-import type { CommitDecision, EngineInput, IgnoredDecision, RefusedDecision } from '../engine/decision.js'
+import type { CommitDecision, IgnoredDecision, RefusedDecision } from '../engine/decision.js'
 import type { HistoryEntry } from '../engine/history.js'
 import type { RunRecord } from '../engine/run.js'
 import { ProcessionError } from '../kernel/errors.js'
@@ -12,6 +12,7 @@ import { ANSWERED_BEFORE, COMMITTED, SEQ_MOVED } from '../queue/transition-scrip
 import { encodeCommit } from './commit-encoder.js'
 import { type EventAnswer, parseAnswer } from './event-answer.js'
 import { parseEntry } from './history-reader.js'
+import { KnownRuns, type MoveInput, type Read } from './known-runs.js'
 import type { Namespace, Shard } from './namespace.js'
 import type { Registry } from './registry.js'
 import { decodeRun } from './run-codec.js'
@@ -28,18 +29,12 @@ export type MoveOutcome =
   | { readonly kind: 'ignored'; readonly before: RunRecord; readonly decision: IgnoredDecision }
   | { readonly kind: 'answered'; readonly answer: EventAnswer }
 
-/** What moves a run: an input, or how to make one of the run as it is read each time. */
-export type MoveInput = Exclude<EngineInput, { kind: 'reset' }> | { readonly kind: 'reset' }
-
-type Read =
-  | { readonly run: RunRecord; readonly engineInput: EngineInput; readonly answered?: undefined }
-  | { readonly answered: EventAnswer }
-
 /** Reads runs, and moves them by commits that are no job's end: decide, compare and set, decide again when it lost. */
 export class RunMover {
   readonly #namespace: Namespace
   readonly #registry: Registry
   readonly #telemetry: Telemetry
+  readonly #known = new KnownRuns()
   /** The last call per run: inputs of one process to one run are committed in the order of their calls. */
   readonly #queues = new Map<string, Promise<unknown>>()
 
@@ -80,21 +75,27 @@ export class RunMover {
   async #move(runId: string, input: MoveInput, now = 0): Promise<MoveOutcome> {
     const eventId = input.kind === 'event' ? input.eventId : undefined
     for (let tries = 1; tries <= LIMITS.commitTries; tries++) {
-      const read = await this.#readFor(runId, input)
+      const known = this.#known.take(runId, input)
+      const read = known ?? (await this.#readFor(runId, input))
       if (read.answered) return { kind: 'answered', answer: read.answered }
       const { run: before, engineInput } = read
       const procedure = await this.#registry.compiled(before.procedure, before.version)
       const decision = decide(procedure, before, engineInput, now)
+      // What nothing is committed of is not compared with the run as it stands: then it has to be read.
+      if (known && decision.kind !== 'commit') continue
       if (decision.kind === 'refused') throw refusal(decision)
       if (decision.kind === 'ignored') return { kind: 'ignored', before, decision }
       if (decision.kind === 'retry') throw new Error('only a job is retried')
       const block = encodeCommit(procedure, before, decision, { byOwnJob: false, eventId })
       const [reply] = await this.#namespace.shardOf(runId).transitions.advance([block])
-      const [code, answer, committedAt] = reply!
+      const [code, answer, committedAt, full] = reply!
       if (code === ANSWERED_BEFORE) return { kind: 'answered', answer: parseAnswer(runId, answer) }
       if (code === COMMITTED) {
         this.#telemetry.committed(before, decision, committedAt)
-        return { kind: 'committed', before, decision, after: committedRun(before, decision, committedAt) }
+        const run = committedRun(before, decision, committedAt)
+        const after = full === 1 ? { ...run, historyFull: true } : run
+        this.#known.remember(after, engineInput.kind === 'reset' ? engineInput : read.beginning)
+        return { kind: 'committed', before, decision, after }
       }
       // Lost to another commit. After a few rounds, step aside for a moment so that not all try again at once.
       if (tries > 3) await delay(Math.random() * Math.min(tries, 20))
@@ -116,7 +117,8 @@ export class RunMover {
     if (!isReset) return { run, engineInput: input }
     // A reset goes back to where the history begins.
     const first: Partial<HistoryEntry> = text === null ? {} : parseEntry(runId, text)
-    return { run, engineInput: { kind: 'reset', state: first.state ?? run.state, context: first.context ?? {} } }
+    const beginning = { state: first.state ?? run.state, context: first.context ?? {} }
+    return { run, engineInput: { kind: 'reset', ...beginning }, beginning }
   }
 
   /**

@@ -12,6 +12,7 @@ import { checkOptions } from './check-options.js'
 import { answerOf } from './commit-encoder.js'
 import type { EventAnswer } from './event-answer.js'
 import { type HistoryPage, readHistory } from './history-reader.js'
+import type { MoveInput } from './known-runs.js'
 import { type LiveEvent, LiveStreamReader } from './live-stream.js'
 import { type Namespace, openNamespace } from './namespace.js'
 import { checkPatch } from './plain-json.js'
@@ -30,7 +31,7 @@ import {
 } from './requests.js'
 import { RunHandle, type WaitRequest } from './run-handle.js'
 import { listRuns, type RunFilter } from './run-list.js'
-import { type MoveInput, RunMover } from './run-mover.js'
+import { RunMover } from './run-mover.js'
 import { RunStarter } from './run-starter.js'
 import { type RunState, runState } from './run-state.js'
 import { checkStart, type ForkOptions, type StartArguments, type StartOptions } from './start-options.js'
@@ -332,7 +333,8 @@ export class ProceduralStore {
   async #control(runId: string, input: MoveInput): Promise<RunState> {
     const moved = await this.#call(() => this.#mover.move(runId, input))
     if (moved.kind === 'answered') throw new Error('only events are answered before')
-    return runState(moved.kind === 'committed' ? moved.after : moved.before)
+    // A copy: what the caller does with it must not reach the record that the mover goes on from.
+    return structuredClone(runState(moved.kind === 'committed' ? moved.after : moved.before))
   }
 
   /** Waits for a run; woken by its events, not by polling. Throws `not_found`, `wait_timeout`, `closed`. */

@@ -44,7 +44,7 @@ export interface Attempt {
 export async function runAttempt(attempt: Attempt): Promise<ActionOutcome | typeof RELEASED> {
   const { action, run, slot, registry } = attempt
   if (action.timeout_ms !== undefined || action.heartbeat_ms !== undefined) return runLimited(attempt)
-  const returned = runAction(action, run.context, actionInfo(attempt, ignored), registry)
+  const returned = runAction(action, run.context, new AttemptInfo(attempt, ignored), registry)
   const settled = isThenable(returned) ? await untilReleased(returned, slot) : returned
   return settled === RELEASED ? RELEASED : outcomeOf(settled)
 }
@@ -53,7 +53,7 @@ async function runLimited(attempt: Attempt): Promise<ActionOutcome | typeof RELE
   const { action, run, slot, registry } = attempt
   const limits = new AttemptLimits(attempt, action.timeout_ms, action.heartbeat_ms)
   try {
-    const info = actionInfo(attempt, () => limits.beat())
+    const info = new AttemptInfo(attempt, () => limits.beat())
     const returned = Promise.resolve(runAction(action, run.context, info, registry))
     const settled = await Promise.race([untilReleased(returned, slot), limits.over])
     return settled === RELEASED ? RELEASED : outcomeOf(settled)
@@ -76,26 +76,45 @@ function untilReleased(work: PromiseLike<unknown>, slot: RunningJob<unknown>): P
   })
 }
 
-function actionInfo({ run, state, event, number, slot, logger }: Attempt, heartbeat: () => void): ActionInfo {
-  const compensates = run.rollback?.compensating
-  let log: Logger | undefined
-  return {
-    runId: run.id,
-    state,
-    event,
-    attempt: number,
-    revision: run.revision,
-    idempotencyKey: `${run.id}.${run.revision}`,
-    ...(compensates && { compensates: { ...compensates, idempotencyKey: `${run.id}.${compensates.revision}` } }),
-    get signal() {
-      return slot.signal
-    },
-    get log() {
-      const procedure = `${run.procedure}@${run.version}`
-      log ??= loggerOf(logger, { runId: run.id, procedure, state, attempt: number })
-      return log
-    },
-    heartbeat,
+/**
+ * What an action is told. Its signal and its logger are made when they are read, by most actions never: with getters of
+ * its own each object would have a shape of its own, at several times the cost of the whole attempt.
+ */
+class AttemptInfo implements ActionInfo {
+  readonly runId: string
+  readonly state: string
+  readonly event: RunRecord['event']
+  readonly attempt: number
+  readonly revision: number
+  readonly idempotencyKey: string
+  readonly heartbeat: () => void
+  declare readonly compensates?: NonNullable<ActionInfo['compensates']>
+  readonly #attempt: Attempt
+  #log: Logger | undefined
+
+  constructor(attempt: Attempt, heartbeat: () => void) {
+    const { run, state, event, number } = attempt
+    this.runId = run.id
+    this.state = state
+    this.event = event
+    this.attempt = number
+    this.revision = run.revision
+    this.idempotencyKey = `${run.id}.${run.revision}`
+    this.heartbeat = heartbeat
+    this.#attempt = attempt
+    const compensates = run.rollback?.compensating
+    if (compensates) this.compensates = { ...compensates, idempotencyKey: `${run.id}.${compensates.revision}` }
+  }
+
+  get signal(): AbortSignal {
+    return this.#attempt.slot.signal
+  }
+
+  get log(): Logger {
+    const { run, state, number, logger } = this.#attempt
+    const procedure = `${run.procedure}@${run.version}`
+    this.#log ??= loggerOf(logger, { runId: run.id, procedure, state, attempt: number })
+    return this.#log
   }
 }
 

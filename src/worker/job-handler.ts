@@ -151,13 +151,14 @@ export class RunJobHandler implements JobHandler {
     }
   }
 
-  async succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): Promise<JobEnd> {
+  succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): JobEnd | Promise<JobEnd> {
     if (outcome === NOT_CURRENT) return { kind: 'completed', keep: false }
     if (outcome === HELD) return this.#held(job, newer)
     const run = this.#currentRun(job, newer)
     if (!run) return this.#passed(job, newer)
     const memory = this.#memory(job)
-    const procedure = memory.procedure ?? (await this.#procedureOf(memory, run))
+    const { procedure } = memory
+    if (!procedure) return this.#procedureOf(memory, run).then(() => this.succeeded(job, outcome, newer))
     const crashes = job.stalledCounter
     const input = { kind: 'action_succeeded' as const, ...(outcome as ActionOutcome), attempt: memory.attempt, crashes }
     const decision = decide(procedure, run, input, 0)

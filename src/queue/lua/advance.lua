@@ -3,7 +3,7 @@
   ARGV[1]  P, the key prefix of the shard's BullMQ queue
   ARGV[2]  T, the shard's tag and a colon
   ARGV[3…] commit blocks, options as JSON
-  Returns  per block { code, seq, NOW }: 1 committed; -11 no such run; -10 the visit is over; -12 decided on an old seq;
+  Returns  per block { code, seq, NOW, 1 when the history is full now }: 1 committed; -11 no such run; -10 the visit is over; -12 decided on an old seq;
            2 the event was sent before: its answer of then stands in place of the seq.
            A block that is not committed leaves every key as it was.
   Cost     O(1) a block.
@@ -21,8 +21,8 @@ while i <= #ARGV do
   c, i = read_commit(i)
   local run, code, answer = check(c)
   if code == 0 then
-    local seq = write_commit(c, run, add_job)
-    replies[#replies + 1] = { 1, seq, NOW }
+    local seq, full = write_commit(c, run, add_job)
+    replies[#replies + 1] = { 1, seq, NOW, full and 1 or 0 }
   else
     replies[#replies + 1] = { code, answer or run.seq or '', NOW }
   end

@@ -28,10 +28,9 @@ while i <= #ARGV do
   elseif RC('SISMEMBER', T .. 'inactive', name .. '@' .. version) == 1 then
     replies[#replies + 1] = { -13, '', '', NOW }
   else
-    local set = c.set
-    for _, pair in ipairs({ { 'v', RUN_FORMAT }, { 'proc', name }, { 'ver', version }, { 't0', NOW_S }, { 'te', NOW_S }, { 'rev', '0' }, { 'input', fingerprint } }) do
-      set[#set + 1] = pair[1] set[#set + 1] = pair[2]
-    end
+    -- What every transition writes comes first: Redis looks through a small hash from its beginning.
+    c.set = { 'seq', '0', 'rev', '0', 'job', '', 'state', '', 'te', NOW_S, 'status', '', 'v', RUN_FORMAT, 'proc', name,
+      'ver', version, 't0', NOW_S, 'input', fingerprint, unpack(c.set) }
     local run = { rev = '0', seq = '0', t0 = NOW_S, timers = {}, left = {} }
     write_commit(c, run, add_job)
     RC('ZADD', T .. 'runs:procedure:' .. name, NOW_S, c.id)
