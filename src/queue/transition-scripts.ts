@@ -160,9 +160,20 @@ export class TransitionScripts {
 
   /** Reads runs, each in one piece; see `lua/read.lua`. In order; all null for an id that is no run's. */
   async read(
-    wanted: readonly { readonly id: string; readonly eventId?: string | undefined; readonly first?: boolean }[],
+    wanted: readonly {
+      readonly id: string
+      readonly eventId?: string | undefined
+      /** Whether the history's first entry is wanted in any case. */
+      readonly first?: boolean
+      /** Whether the run's own jobs are to leave it as it is for a moment. */
+      readonly hold?: boolean
+    }[],
   ): Promise<RunReply[]> {
-    const args = wanted.flatMap(({ id, eventId = '', first }) => [id, eventId, first ? 'f' : ''])
+    const args = wanted.flatMap(({ id, eventId = '', first, hold }) => [
+      id,
+      eventId,
+      `${first ? 'f' : ''}${hold ? 'h' : ''}`,
+    ])
     const replies = (await this.#call('read', args, false)) as [RawSnapshot, string | null, string | null][]
     return replies.map(([raw, answer, first]) => ({ snapshot: snapshotOf(raw), answer, first }))
   }

@@ -222,7 +222,7 @@ describe('a superseded job', () => {
     expect(await ns.leftovers()).toMatchObject({ delayed: 1, active: 0 })
     await run.sendEvent('go')
     expect(await ns.leftovers()).toMatchObject({ delayed: 0 })
-    expect(await client.keys(`*${job.id}*`)).toStrictEqual([])
+    expect(await client.keys(`${keys.tag}*${job.id}*`)).toStrictEqual([])
   })
 
   test('that waits is left to find itself stale', async () => {

@@ -123,7 +123,8 @@ local function fetch(token)
   RC('HSET', key, 'processedOn', NOW_S, 'pb', WORKER, 'ats', starts)
   -- Of a field that stands there twice, the later one counts.
   job[n + 1], job[n + 2], job[n + 3], job[n + 4], job[n + 5], job[n + 6] = 'processedOn', NOW_S, 'pb', WORKER, 'ats', starts
-  return { job, job_id, 0, 0, snapshot(match(job_id, '^(.+)%.%d+%.%d+$') or '') }
+  local run_id = match(job_id, '^(.+)%.%d+%.%d+$')
+  return { job, job_id, 0, 0, run_id and snapshot(run_id) or nil }
 end
 
 -- The same call once more, when the connection was lost after it had been carried out: the run stands at the very job that
@@ -148,7 +149,7 @@ local function complete(c)
   elseif is_delayed_due() then
     return 0
   end
-  if RC('LREM', ACTIVE, -1, c.job_id) == 0 then return 0 end
+  if RC('EXISTS', c.job_key) == 0 or RC('LREM', ACTIVE, -1, c.job_id) == 0 then return 0 end
   c.rest = ''
   c.keeps = #kept < room * 2
   c.passes_hash = c.job_name and not c.keeps and find(c.flags, 'h', 1, true)
