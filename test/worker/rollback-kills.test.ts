@@ -28,8 +28,9 @@ const program = () => `
   const write = () => {}
   const undo = async (context, args, info) => {
     const told = info.runId + ' ' + info.state + ' ' + info.compensates.revision
-    const tries = await redis.hincrby(${JSON.stringify(`${effects}:tries`)}, told, 1)
-    await redis.rpush(${JSON.stringify(effects)}, told)
+    // In one step: the kill comes as soon as the try is counted.
+    const [[, tries]] = await redis.multi().hincrby(${JSON.stringify(`${effects}:tries`)}, told, 1)
+      .rpush(${JSON.stringify(effects)}, told).exec()
     if (tries === 1) await new Promise(() => {})
     return { ['undone_' + info.state]: info.compensates.revision }
   }
