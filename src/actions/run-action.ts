@@ -35,13 +35,20 @@ export function runAction(
     case 'http':
       return http(action, context, info)
     case 'function':
-      return registry.find(action.module, action.function)(context, argumentsOf(action.args), info)
+      return registry.find(action.module, action.function)(copyOf(context), argumentsOf(action.args), info)
     default:
       throw new NonRetryableError(
         `this release runs no actions of type ${JSON.stringify(action.type)}`,
         'action_not_found',
       )
   }
+}
+
+/** The context as the action may change it: what it does to it is its own, the run goes on from what was committed. */
+function copyOf(context: JsonObject): JsonObject {
+  for (const value of Object.values(context))
+    if (typeof value === 'object' && value !== null) return structuredClone(context)
+  return { ...context }
 }
 
 /** The arguments as the action may change them: a copy, which none at all need not be. */

@@ -12,7 +12,7 @@ import type { CompletedJob, TransitionScripts } from './transition-scripts.js'
 export type Completion =
   /** Nothing was written. */
   | { readonly kind: 'refused' }
-  /** The call failed; whether it was carried out is not known. */
+  /** The call failed, or this job of it; whether it was carried out is not known. */
   | { readonly kind: 'failed'; readonly error: Error }
   /** The run's next job is active, in the same slot and under the same token. */
   | { readonly kind: 'follows'; readonly at: number; readonly historyFull: boolean }
@@ -67,6 +67,7 @@ export class Completions {
 
 function completionOf(reply: unknown, at: number): Completion {
   if (reply === 0) return REFUSED
+  if (typeof reply === 'string') return { kind: 'failed', error: new Error(reply) }
   if (Array.isArray(reply)) return { kind: 'left', at, fetched: reply }
   return { kind: 'follows', at, historyFull: reply === 2 }
 }

@@ -116,7 +116,8 @@ export function encodeCommit(
     procedure: procedure.key,
     ...(before && { seq: before.seq }),
     ...(byOwnJob && { visit: { revision: before!.revision, jobSeq: before!.jobSeq } }),
-    ...(run.status !== before?.status && { status: run.status }),
+    // One that ends anew, in the status that it had, has a new time of its end.
+    ...((run.status !== before?.status || (visits > 0 && isEnded(run.status))) && { status: run.status }),
     ends: isEnded(run.status),
     visits,
     timers: before ? changedTimers(before, decision) : decision.timers,

@@ -55,7 +55,7 @@ const hashSchema = z.object({
 } satisfies Record<SnapshotField, z.ZodType>)
 
 /** The event that a missing `ev` stands for. */
-export const USUAL_EVENT: EventRecord = { name: 'success' }
+export const USUAL_EVENT: EventRecord = Object.freeze({ name: 'success' })
 
 /** Whether an event is the one that is not written down. */
 export function isUsualEvent(event: EventRecord): boolean {

@@ -66,7 +66,8 @@ async function runLimited(attempt: Attempt): Promise<ActionOutcome | typeof RELE
 const ignored = () => {}
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function'
+  const canHave = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  return canHave && typeof (value as PromiseLike<unknown>).then === 'function'
 }
 
 function untilReleased(work: PromiseLike<unknown>, slot: RunningJob<unknown>): Promise<unknown> {
@@ -96,7 +97,7 @@ class AttemptInfo implements ActionInfo {
     const { run, state, event, number } = attempt
     this.runId = run.id
     this.state = state
-    this.event = event
+    this.event = event.payload === undefined ? { name: event.name } : structuredClone(event)
     this.attempt = number
     this.revision = run.revision
     this.idempotencyKey = `${run.id}.${run.revision}`

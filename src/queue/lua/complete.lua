@@ -18,6 +18,7 @@
            1 | 2                     the run's next job is active in this slot; 2: its history is full
            { job, id, 0, 0, snap }   the run has no next job; this one was fetched, as BullMQ's fetch replies
            { 0, 0, 0, at }           nothing is waiting; the next delayed job is due at this time (0 none)
+           text                      an error of Redis's: a key of this run is not what it should be
   Cost     O(active jobs of the shard) for one list scan a job, else O(1).
   Crash    none or all of it. ]]
 local P, T = ARGV[1], ARGV[2]
@@ -57,7 +58,8 @@ end
 
 -- Bull Board's list is kept full of recent jobs, but a call that ends many does not write them all into a list that would
 -- drop most of them again at once: once the list is full, each call adds a few.
-local room = KEEP - RC('ZCARD', COMPLETED)
+local listed = KEEP > 0 and RC('ZCARD', COMPLETED) or 0
+local room = KEEP - listed
 if KEEP > 0 and room < COMPLETED_KEPT_PER_CALL then room = COMPLETED_KEPT_PER_CALL end
 
 local activated, left, obsolete, kept, fetched = {}, {}, {}, {}, false
@@ -131,9 +133,9 @@ end
 -- this one made, in the very slot.
 local function is_done_before(c)
   if not c.job_name then return false end
-  local run = RC('HMGET', c.run_key, 'rev', 'job')
+  local run = RC('HMGET', c.run_key, 'rev', 'job', 'full')
   if not run[2] or run[1] ~= string.format('%d', c.rev + c.visits) then return false end
-  return RC('GET', P .. c.id .. '.' .. run[1] .. '.' .. run[2] .. ':lock') == c.token
+  return RC('GET', P .. c.id .. '.' .. run[1] .. '.' .. run[2] .. ':lock') == c.token and (run[3] and 2 or 1)
 end
 
 local function complete(c)
@@ -141,7 +143,7 @@ local function complete(c)
   c.job_id = c.id .. '.' .. c.rev .. '.' .. c.job
   c.job_key = P .. c.job_id
   c.lock_key = c.job_key .. ':lock'
-  if RC('GET', c.lock_key) ~= c.token then return is_done_before(c) and 1 or 0 end
+  if RC('GET', c.lock_key) ~= c.token then return is_done_before(c) or 0 end
   local run, code = check(c)
   if code ~= 0 or restrained then return 0 end
   if c.job_name then
@@ -150,7 +152,7 @@ local function complete(c)
     return 0
   end
   if RC('EXISTS', c.job_key) == 0 or RC('LREM', ACTIVE, -1, c.job_id) == 0 then return 0 end
-  c.rest = ''
+  c.removed, c.rest = true, ''
   c.keeps = #kept < room * 2
   c.passes_hash = c.job_name and not c.keeps and find(c.flags, 'h', 1, true)
   local _, full = write_commit(c, run, activate)
@@ -163,7 +165,13 @@ local replies, i, n = { NOW }, 6, #ARGV
 while i <= n do
   local c
   c, i = read_commit(i)
-  replies[#replies + 1] = complete(c)
+  -- What is broken in one run must not strand the others of this call: their next jobs are listed behind the loop.
+  local ok, reply = pcall(complete, c)
+  if not ok then
+    if c.removed then RC('LPUSH', ACTIVE, c.job_id) end
+    reply = type(reply) == 'table' and reply.err or tostring(reply)
+  end
+  replies[#replies + 1] = reply
 end
 
 flush_live()
@@ -171,8 +179,7 @@ if #activated > 0 then RC('LPUSH', ACTIVE, unpack(activated)) end
 if #left > 0 then RC('SREM', P .. 'stalled', unpack(left)) end
 if #obsolete > 0 then RC('DEL', unpack(obsolete)) end
 if #kept > 0 then
-  RC('ZADD', COMPLETED, unpack(kept))
-  local surplus = math.min(RC('ZCARD', COMPLETED) - KEEP, 1000)
+  local surplus = math.min(listed + RC('ZADD', COMPLETED, unpack(kept)) - KEEP, 1000)
   if surplus > 0 then
     local oldest, keys = RC('ZPOPMIN', COMPLETED, surplus), {}
     for k = 1, #oldest, 2 do
