@@ -60,7 +60,7 @@ export async function openServer({ redis, appendfsync }: ServerOptions): Promise
 }
 
 /** Removes the keys of a namespace, or of BullMQ queues, whose hash tags begin with this prefix. */
-async function removePrefix(client: Redis, prefix: string): Promise<void> {
+export async function removePrefix(client: Redis, prefix: string): Promise<void> {
   for (const pattern of [`{${prefix}}:*`, `{${prefix}:*`]) {
     let cursor = '0'
     do {

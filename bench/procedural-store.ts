@@ -15,6 +15,7 @@ import { Redis } from 'ioredis'
 import { Fleet } from '../src/cli/worker/fleet.js'
 import { ProceduralStore } from '../src/index.js'
 import { type ProvisionedRedis, provisionRedis } from '../src/redis/provision.js'
+import { removePrefix } from './bench-server.js'
 import { durabilityOf, ForeignLoad, machine, versionsOf } from './environment.js'
 import { measureFunctions } from './functions.js'
 import { exitCodeOf, type Figure, figure, printReport, type ReportDocument, summarize } from './report.js'
@@ -135,18 +136,6 @@ async function startWorker(url: string, prefix: string): Promise<Fleet> {
   return fleet
 }
 
-/** Removes what the benchmark wrote, from a Redis that is not its own. */
-async function removeNamespace(client: Redis, prefix: string): Promise<void> {
-  for (const pattern of [`{${prefix}}:*`, `{${prefix}:*`]) {
-    let cursor = '0'
-    do {
-      const [next, keys] = await client.scan(cursor, 'MATCH', pattern, 'COUNT', 1_000)
-      if (keys.length > 0) await client.unlink(...keys)
-      cursor = next
-    } while (cursor !== '0')
-  }
-}
-
 /** All of the specification's figures, once. */
 async function measureRound(store: ProceduralStore, round: number): Promise<Figure[]> {
   return [
@@ -183,7 +172,7 @@ async function measureStore(server: ProvisionedRedis): Promise<ReportDocument> {
   } finally {
     await worker?.stop('SIGTERM')
     await store.close()
-    if (!server.owned) await removeNamespace(client, prefix)
+    if (!server.owned) await removePrefix(client, prefix)
     client.disconnect()
   }
 }

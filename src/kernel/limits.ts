@@ -119,10 +119,10 @@ export const LIMITS = {
   listScan: 10_000,
   /** Times that a commit is decided again after losing to another, before it answers `conflict`. */
   commitTries: 50,
-  /** After how many lost tries a call holds its run, so that the run's own jobs do not move it on meanwhile. */
-  holdAfterTries: 5,
-  /** For how long at most. */
-  holdMs: 100,
+  /** After how many lost tries a call reserves its run, so that the run's own jobs do not move it on meanwhile. */
+  reserveAfterTries: 5,
+  /** For how long at most, and how long behind it no other call may do so. */
+  reserveMs: 100,
   /** Records kept in a shard's live stream, about. */
   liveStreamRecords: 10_000,
   /** Commits of one call that share a record of the live stream. */

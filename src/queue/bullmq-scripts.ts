@@ -133,7 +133,7 @@ local RUN_FORMAT = '${RUN_FORMAT}'
 local HISTORY_FULL_AT = ${LIMITS.historyEntries - LIMITS.historyReserve}
 local LIVE_STREAM_RECORDS = '${LIMITS.liveStreamRecords}'
 local LIVE_RECORD_COMMITS = ${LIMITS.liveRecordCommits}
-local HOLD_MS = ${LIMITS.holdMs}
+local RESERVE_MS = ${LIMITS.reserveMs}
 local SWEEP_MS = ${LIMITS.sweepMs}
 local COMPLETED_KEPT_PER_CALL = ${LIMITS.completedKeptPerCall}
 `

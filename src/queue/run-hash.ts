@@ -31,7 +31,7 @@
  * | fx     | `1`: one of them may have had an effect                     | none had               |
  * | more   | what few runs have, JSON: `undo`, `rollback`, `pause`, `mailbox`, `priority`, `tags`, `forkedFrom` | none of it |
  * | full   | `1`: the history has next to no room                        | it has                 |
- * | hold   | until when its own jobs leave it as it is, ms                | they move it on        |
+ * | reserved | until when its own jobs leave it as it is, ms              | they move it on        |
  * | t0     | when it was started, ms                                     | –                      |
  * | te     | when it entered the state, ms                               | –                      |
  * | t1     | when it ended, ms                                           | it lives               |

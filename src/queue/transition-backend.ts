@@ -211,7 +211,7 @@ export class TransitionBackend extends RedisQueueBackend {
       }
       if (code === SEQ_MOVED) end = await leaving.redecide(snapshotOf(body as RawSnapshot))
       else end = await leaving.stale(code === RUN_GONE ? null : snapshotOf(body as RawSnapshot))
-      // A caller may hold the run for a moment; commits of others are over sooner.
+      // A caller may have reserved the run for a moment; commits of others are over sooner.
       if (tries > 2) await delay(tries < LIMITS.commitTries ? 2 : Math.min(1_000, tries))
     }
   }

@@ -1,6 +1,7 @@
 import { Job, type JobJson } from 'bullmq'
 import { type JobOptions, normalisedOptions } from './job-options.js'
 import type { RunSnapshot } from './run-hash.js'
+import type { JobEnd } from './transition-backend.js'
 
 /** A job of a run, as its handler sees it: fetched from the queue, or following another one in its slot. */
 export interface RunJob {
@@ -73,4 +74,29 @@ export class FollowingJob implements RunJob {
     if (this.memory) job.memory = this.memory
     return job
   }
+}
+
+/** What has a worker's slot: a fetched job of a run, or one that follows. */
+export type SlotJob = (TransitionJob & RunJob) | FollowingJob
+
+/** What the owner of a worker does with its jobs. `newer` is the run as it was found when a commit lost to another. */
+export interface JobHandler {
+  /** Runs the action. Resolves with its outcome, rejects with the failure of this attempt. */
+  run(job: RunJob): Promise<unknown>
+  /** How a job ends whose action has had this outcome. */
+  succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): JobEnd | Promise<JobEnd>
+  /** How a job ends whose attempt failed. `lost` says that it was not run again: its workers kept dying. */
+  failed(job: RunJob, error: Error, lost: boolean, newer?: RunSnapshot): Promise<JobEnd>
+  /** `job` is the next of the run that the end of `previous`, as last decided, has moved on at this time of Redis's clock. */
+  follows(job: RunJob, previous: RunJob, committed: { at: number; historyFull: boolean }): void
+  /** How a job ends whose visit is over; `snapshot` is null when the run is gone. */
+  stale(job: RunJob, snapshot: RunSnapshot | null): Promise<JobEnd>
+  /** Whether a job was given back while it ran, so that its outcome is of no interest any more. */
+  isReleased(job: RunJob): boolean
+  /** The same, at the job's end: forgets it. */
+  released(job: RunJob): boolean
+  /** The job has left, committed as this, at this time of Redis's clock, ms. */
+  committed(job: RunJob, end: JobEnd, at: number): void
+  /** The job turned out to be another worker's; nothing was written. */
+  lost(job: RunJob): void
 }

@@ -166,13 +166,13 @@ export class TransitionScripts {
       /** Whether the history's first entry is wanted in any case. */
       readonly first?: boolean
       /** Whether the run's own jobs are to leave it as it is for a moment. */
-      readonly hold?: boolean
+      readonly reserve?: boolean
     }[],
   ): Promise<RunReply[]> {
-    const args = wanted.flatMap(({ id, eventId = '', first, hold }) => [
+    const args = wanted.flatMap(({ id, eventId = '', first, reserve }) => [
       id,
       eventId,
-      `${first ? 'f' : ''}${hold ? 'h' : ''}`,
+      `${first ? 'f' : ''}${reserve ? 'r' : ''}`,
     ])
     const replies = (await this.#call('read', args, false)) as [RawSnapshot, string | null, string | null][]
     return replies.map(([raw, answer, first]) => ({ snapshot: snapshotOf(raw), answer, first }))

@@ -5,13 +5,11 @@
  * A job's way here: fetched → `handler.run` → `handler.succeeded` or `handler.failed` says how it ends → committed. A job
  * that stalled too often is never run again: BullMQ hands it to `handleFailed` at once, and `handler.failed` sees `lost`.
  */
-import { type Job, type JobJson, type MinimalQueue, type Span, Worker, type WorkerOptions } from 'bullmq'
-import type { Redis } from 'ioredis'
-import { LIMITS } from '../kernel/limits.js'
-import type { CommitBlock } from './commit-block.js'
+import { type Job, type JobJson, type MinimalQueue, type Span, Worker } from 'bullmq'
 import { Completions } from './completions.js'
-import { BACKOFF, COMMON_OPTIONS, jsonOptions } from './job-options.js'
+import { COMMON_OPTIONS } from './job-options.js'
 import type { RunSnapshot } from './run-hash.js'
+import { Slot } from './slot.js'
 import {
   type JobEnd,
   type LeavingJob,
@@ -19,100 +17,13 @@ import {
   type TransitionBackend,
   transitionBackendFactory,
 } from './transition-backend.js'
-import { FollowingJob, type RunJob, TransitionJob } from './transition-job.js'
-import type { CompletedJob } from './transition-scripts.js'
-
-/** What the owner of a worker does with its jobs. `newer` is the run as it was found when a commit lost to another. */
-export interface JobHandler {
-  /** Runs the action. Resolves with its outcome, rejects with the failure of this attempt. */
-  run(job: RunJob): Promise<unknown>
-  /** How a job ends whose action has had this outcome. */
-  succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): JobEnd | Promise<JobEnd>
-  /** How a job ends whose attempt failed. `lost` says that it was not run again: its workers kept dying. */
-  failed(job: RunJob, error: Error, lost: boolean, newer?: RunSnapshot): Promise<JobEnd>
-  /** `job` is the next of the run that the end of `previous`, as last decided, has moved on at this time of Redis's clock. */
-  follows(job: RunJob, previous: RunJob, committed: { at: number; historyFull: boolean }): void
-  /** How a job ends whose visit is over; `snapshot` is null when the run is gone. */
-  stale(job: RunJob, snapshot: RunSnapshot | null): Promise<JobEnd>
-  /** Whether a job was given back while it ran, so that its outcome is of no interest any more. */
-  isReleased(job: RunJob): boolean
-  /** The same, at the job's end: forgets it. */
-  released(job: RunJob): boolean
-  /** The job has left, committed as this, at this time of Redis's clock, ms. */
-  committed(job: RunJob, end: JobEnd, at: number): void
-  /** The job turned out to be another worker's; nothing was written. */
-  lost(job: RunJob): void
-}
-
-export interface TransitionWorkerOptions {
-  /** An open connection of the owner's; a second one is made for blocking reads. */
-  readonly connection: Redis
-  readonly queueName: string
-  readonly tag: string
-  readonly concurrency: number
-  /** How long a job is held without a renewal, ms; a dead worker's jobs are picked up after it. */
-  readonly lockDurationMs: number
-  /** How often jobs are looked through for dead workers, ms. */
-  readonly stalledIntervalMs: number
-  readonly bullmqEvents: boolean
-  /** Jobs kept in Bull Board's completed and failed lists. */
-  readonly keepCompleted: number
-  readonly keepFailed: number
-  readonly name: string
-  /** Whether a run goes on in its slot from state to state, and commits of several runs go in one call. */
-  readonly sticky: boolean
-  readonly handler: JobHandler
-}
-
-/** How often a job may lose its worker before it is given up: the fourth pick-up does not run the action. */
-const MAX_STALLED = 3
-/** How long is waited before Redis is asked again, ms. */
-const RETRY_DELAY_MS = 1_000
-
-function bullWorkerOptions(options: TransitionWorkerOptions): WorkerOptions {
-  return {
-    connection: options.connection,
-    prefix: options.tag,
-    name: options.name,
-    concurrency: options.concurrency,
-    lockDuration: options.lockDurationMs,
-    stalledInterval: options.stalledIntervalMs,
-    maxStalledCount: MAX_STALLED,
-    removeOnComplete: { count: options.keepCompleted },
-    removeOnFail: { count: options.keepFailed },
-    drainDelay: 1,
-    runRetryDelay: RETRY_DELAY_MS,
-    autorun: false,
-    settings: { backoffStrategy: decidedDelay },
-  }
-}
-
-/** BullMQ asks how long to back off; the engine has decided already. -1: this was the last attempt. */
-function decidedDelay(_attemptsMade: number, type?: string, _error?: Error, job?: unknown): number {
-  const leaving = (job as { leavingAs?: JobEnd }).leavingAs
-  return type === BACKOFF && leaving?.kind === 'retry' ? leaving.delayMs : -1
-}
+import { FollowingJob, type JobHandler, type RunJob, type SlotJob, TransitionJob } from './transition-job.js'
+import { bullWorkerOptions, RETRY_DELAY_MS, type TransitionWorkerOptions } from './worker-settings.js'
 
 /** A failed attempt in the words that Bull Board shows. Its own class: BullMQ gives meaning to names and messages of errors. */
 class FailedAttempt extends Error {
   override readonly name = 'FailedAttempt'
 }
-
-/** A slot of the worker and the run that it is given to, from a fetch on. */
-interface Slot {
-  readonly token: string
-  /** When the run was fetched, ms. */
-  readonly began: number
-  /** When the slot's lock was last set, ms; it passes from job to job. */
-  lockedAt: number
-  /** States whose actions have run, or are running, since. */
-  states: number
-}
-
-type SlotJob = (TransitionJob & RunJob) | FollowingJob
-
-/** A lock that has used up this part of its time is set anew for the next job, not passed on. */
-const OLD_LOCK = 8
 
 export class TransitionWorker extends Worker {
   readonly #handler: JobHandler
@@ -173,11 +84,10 @@ export class TransitionWorker extends Worker {
 
   /** A run's jobs, one after the other in the slot that its first was fetched for. */
   async #processRun(first: TransitionJob & RunJob, token: string, fetchNext: () => boolean): Promise<Job | undefined> {
-    const slot: Slot = { token, began: Date.now(), lockedAt: Date.now(), states: 0 }
+    const slot = new Slot(token, this.#lockMs)
     let current: SlotJob = first
     for (;;) {
-      slot.states++
-      this.lockManager.trackJob(current.id, token, slot.lockedAt)
+      this.lockManager.trackJob(current.id, token, slot.begin())
       let outcome: unknown
       try {
         outcome = await this.#handler.run(current)
@@ -210,7 +120,7 @@ export class TransitionWorker extends Worker {
     const { block } = end
     if (block.job?.options.priority !== undefined) return undefined
     this.lockManager.untrackJob(job.id)
-    const completion = await this.#completions!.complete(this.#completed(job, block, slot))
+    const completion = await this.#completions!.complete(slot.completed(job, block))
     if (completion.kind === 'failed') this.emit('error', completion.error)
     if (completion.kind === 'failed' || completion.kind === 'refused') return undefined
     this.#handler.committed(job, end, completion.at)
@@ -228,24 +138,6 @@ export class TransitionWorker extends Worker {
       return end instanceof Promise ? end.catch(() => undefined) : end
     } catch {
       return undefined
-    }
-  }
-
-  /** What the sticky path is told of a job; notes in its slot when its lock is set anew. */
-  #completed(job: SlotJob, block: CommitBlock, slot: Slot): CompletedJob {
-    const now = Date.now()
-    const renewsLock = now - slot.lockedAt > this.#lockMs / OLD_LOCK
-    if (renewsLock) slot.lockedAt = now
-    const givesWay = slot.states >= LIMITS.stickyStates || now - slot.began >= LIMITS.stickyMs
-    const follows = job instanceof FollowingJob
-    const isClean = follows || (job.attemptsMade === 0 && job.attemptsStarted === 1 && job.stalledCounter === 0)
-    return {
-      token: slot.token,
-      attemptsMade: follows ? 1 : job.attemptsMade + 1,
-      givesWay,
-      renewsLock,
-      cleanOptions: !isClean ? undefined : follows ? jsonOptions(job.options) : job.storedOptions,
-      block,
     }
   }
 

@@ -76,7 +76,7 @@ export class RunMover {
     const eventId = input.kind === 'event' ? input.eventId : undefined
     for (let tries = 1; tries <= LIMITS.commitTries; tries++) {
       const known = this.#known.take(runId, input)
-      const read = known ?? (await this.#readFor(runId, input, tries > LIMITS.holdAfterTries))
+      const read = known ?? (await this.#readFor(runId, input, tries > LIMITS.reserveAfterTries))
       if (read.answered) return { kind: 'answered', answer: read.answered }
       const { run: before, engineInput } = read
       const procedure = await this.#registry.compiled(before.procedure, before.version)
@@ -107,12 +107,12 @@ export class RunMover {
   }
 
   /** The run, and the input for it as it stands; or the answer that its event was given before. */
-  async #readFor(runId: string, input: MoveInput, hold: boolean): Promise<Read> {
+  async #readFor(runId: string, input: MoveInput, reserve: boolean): Promise<Read> {
     const isReset = input.kind === 'reset'
     const eventId = input.kind === 'event' ? input.eventId : undefined
     const [reply] = await this.#namespace
       .shardOf(runId)
-      .transitions.read([{ id: runId, eventId, first: isReset, hold }])
+      .transitions.read([{ id: runId, eventId, first: isReset, reserve }])
     const { snapshot, answer, first: text } = reply!
     if (answer !== null) return { answered: parseAnswer(runId, answer) }
     const run = this.#decode(runId, snapshot)

@@ -479,3 +479,14 @@ test('after all of it nothing is left, and every history replays to its run', as
   })
   expect(await ns.leftovers()).toStrictEqual(NOTHING_LEFT)
 })
+
+test('a run that ends anew in the status that it had has a new time of its end, and says the same as its record', async () => {
+  const run = await start({ a: { transitions: [on('go', 'f')] }, f: { outcome: 'failure' } })
+  await run.sendEvent('go')
+  const first = await run.state()
+  const second = Date.parse(first.endedAt!) - 1_000
+  await ns.client.hset(ns.keys.run(run.id), 't1', String(second))
+  const said = await run.retry()
+  expect(await run.state()).toStrictEqual(said)
+  expect(Date.parse(said.endedAt!)).toBeGreaterThan(second)
+})

@@ -68,15 +68,15 @@ end
 -- The run as the commit finds it, and a code: 0 go on, -11 no such run, -10 the visit is over, -12 decided on an old seq;
 -- 2 an event that was answered before, with that answer as the third value.
 local function check(c)
-  local f = RC('HMGET', c.run_key, 'rev', 'job', 'seq', 'hold')
-  local run = { rev = f[1], job = f[2] or '', seq = f[3], hold = f[4] }
+  local f = RC('HMGET', c.run_key, 'rev', 'job', 'seq', 'reserved')
+  local run = { rev = f[1], job = f[2] or '', seq = f[3], reserved = f[4] and tonumber(f[4]) > NOW }
   if not run.rev then return run, -11 end
   local answer = c.event_id and RC('HGET', T .. 'sent:' .. c.id, c.event_id)
   if answer then return run, 2, answer end
   if c.bound and (run.rev ~= c.rev or run.job ~= c.job) then return run, -10 end
   if c.seq ~= '' and run.seq ~= c.seq then return run, -12 end
   -- A caller that kept losing to the run's own jobs is at it: they decide again until it has committed, or its time is up.
-  if c.bound and c.seq ~= '' and run.hold and run.hold ~= '' and tonumber(run.hold) > NOW then return run, -12 end
+  if c.bound and c.seq ~= '' and run.reserved then return run, -12 end
   return run, 0
 end
 
@@ -206,7 +206,7 @@ local function write_commit(c, run, add_job)
     set[n + 1], set[n + 2] = 'job', seq
     n = n + 2
   end
-  if run.hold and run.hold ~= '' then set[n + 1], set[n + 2] = 'hold', '' end
+  if run.reserved then set[n + 1], set[n + 2] = 'reserved', NOW_S end
   RC('HSET', c.run_key, unpack(set))
   if #del > 0 then RC('HDEL', c.run_key, unpack(del)) end
   if c.context then RC('SET', T .. 'ctx:' .. c.id, c.context) end
