@@ -291,6 +291,9 @@ export function transitionBackendFactory(settings: TransitionBackendSettings): B
   }
 }
 
+/** Listeners of a connection beside those of its shards. */
+const MORE_LISTENERS = 10
+
 /**
  * The scripts of a namespace's shards on one open connection, for processes that commit but run no actions.
  * They do not own the connection: closing it is the caller's.
@@ -302,6 +305,7 @@ export function openTransitionScripts(
 ): TransitionScripts[] {
   const connection = new RedisConnection(client as never, { shared: true, blocking: false })
   connection.on('error', () => {}) // the owner of the client hears its errors
+  connection.setMaxListeners(shards.length + MORE_LISTENERS) // each shard's backend listens to it
   return shards.map(({ queueName, tag }) => {
     const backend = new TransitionBackend(
       connection,
