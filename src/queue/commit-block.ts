@@ -43,35 +43,54 @@ function timerArgument(change: TimerChange): string {
   return change === null ? '-' : String(change)
 }
 
-/** What a script may be told beside a block: further flags, the rest of the header, and whether a job's options are known. */
+/** What a script may be told beside a block: further flags, attempts of the job that ends, the rest of the header. */
 export interface BlockExtras {
   readonly flags: string
+  readonly attempts: number
   readonly rest: string
+  /** Whether the options of the block's job are known there. */
   readonly sameOptions: boolean
 }
 
 /**
- * Adds a block to script arguments. What is short and holds no space goes in one header: each argument costs both sides
- * about as much as a field of it that is compared.
+ * Adds a block to script arguments. What is short and holds no space is a word in one of two texts: each argument costs both
+ * sides about as much as a field of it that is compared, and the first text is the same for many blocks of a call.
  */
 export function addCommitArguments(out: unknown[], block: CommitBlock, extras?: BlockExtras): void {
-  const { visit, seq, timers, set, entries, job, answered, supersedes } = block
-  const isTimed = timers.sleepMs !== undefined || timers.stateMs !== undefined || timers.runMs !== undefined
-  const was = isTimed || block.status !== undefined ? block.was : undefined
+  const { set, entries, job, answered } = block
   const hasLive = entries.some(({ live }) => live !== undefined)
-  const flags = `${visit ? 'b' : ''}${block.ends ? 'e' : ''}${job ? 'j' : ''}${answered ? 'i' : ''}${block.context === undefined ? '' : 'c'}${hasLive ? 'l' : ''}${was ? 'k' : ''}${extras?.flags ?? ''}`
-  const belongs = `${visit ? visit.revision : ''} ${visit?.jobSeq ?? ''} ${seq ?? ''} ${block.status ?? ''}`
-  const deadlines = `${timerArgument(timers.sleepMs)} ${timerArgument(timers.stateMs)} ${timerArgument(timers.runMs)}`
-  const counts = `${block.visits} ${job?.options.priority ?? 0} ${set.length} ${entries.length}`
-  const rest = extras ? ` ${extras.rest}` : supersedes ? ` ${supersedes.jobId} ${supersedes.reason}` : ''
-  out.push(`${block.runId} ${flags} ${belongs} ${deadlines} ${counts}${rest}`, block.procedure)
+  const was = isTimed(block) ? block.was : undefined
+  out.push(shapeOf(block, hasLive, was !== undefined, extras), headerOf(block, extras), block.procedure)
   for (const part of set) out.push(part)
   for (const { entry, live } of entries) {
-    out.push(entry)
-    if (hasLive) out.push(live ?? '')
+    out.push(entry.slice(1))
+    if (hasLive) out.push(live?.slice(1) ?? '')
   }
   if (was) out.push(was.status, was.startedAt)
   if (block.context !== undefined) out.push(block.context)
   if (job) out.push(job.name, extras?.sameOptions ? '' : jsonOptions(job.options))
   if (answered) out.push(answered.eventId, answered.answer)
+}
+
+/** Whether it changes the run's status or deadlines. */
+function isTimed({ timers, status }: CommitBlock): boolean {
+  const { sleepMs, stateMs, runMs } = timers
+  return status !== undefined || sleepMs !== undefined || stateMs !== undefined || runMs !== undefined
+}
+
+function shapeOf(block: CommitBlock, hasLive: boolean, hasWas: boolean, extras: BlockExtras | undefined): string {
+  const { visit, timers, set, entries, job, answered, supersedes, status } = block
+  const binds = `${visit ? 'b' : ''}${block.ends ? 'e' : ''}${job ? 'j' : ''}${answered ? 'i' : ''}`
+  const tells = `${block.context === undefined ? '' : 'c'}${hasLive ? 'l' : ''}${hasWas ? 'k' : ''}`
+  const more = extras ? extras.flags : supersedes ? 's' : ''
+  const deadlines = `${timerArgument(timers.sleepMs)} ${timerArgument(timers.stateMs)} ${timerArgument(timers.runMs)}`
+  const counts = `${block.visits} ${job?.options.priority ?? 0} ${set.length} ${entries.length}`
+  return `${binds}${tells}${more} ${status ?? ''} ${deadlines} ${counts} ${extras?.attempts ?? ''}`
+}
+
+function headerOf(block: CommitBlock, extras: BlockExtras | undefined): string {
+  const { visit, seq, supersedes } = block
+  const after = `${seq === undefined ? '' : seq + 1} ${visit ? visit.revision + block.visits : ''}`
+  const rest = extras ? extras.rest : supersedes ? `${supersedes.jobId} ${supersedes.reason}` : ''
+  return `${block.runId} ${visit ? visit.revision : ''} ${visit?.jobSeq ?? ''} ${seq ?? ''} ${after} ${rest}`
 }

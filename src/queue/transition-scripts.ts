@@ -215,7 +215,7 @@ export class TransitionScripts {
       const sameOptions = block.job !== undefined && cleanOptions === jsonOptions(block.job.options)
       const hash = cleanOptions === undefined ? '' : sameOptions ? 'ho' : 'h'
       const flags = `${givesWay ? 'w' : ''}${renewsLock ? 'n' : ''}${hash}`
-      const extras = { flags, rest: `${token} ${attemptsMade}`, sameOptions }
+      const extras = { flags, attempts: attemptsMade, rest: token, sameOptions }
       addCommitArguments(args, block, extras)
     }
     const [now, ...replies] = (await this.#call('complete', args, true)) as [number, ...unknown[]]

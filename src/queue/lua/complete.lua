@@ -11,8 +11,8 @@
   ARGV[5]  name of the worker
   ARGV[6…] per job a commit block, with options as JSON and these further flags: w the run gives way to waiting ones; n the
            lock is set anew for the next job, not passed on; h the job's hash holds nothing that a failed or lost attempt
-           has left; o the next job has the same options. The rest of its header is the job's lock token and the number
-           of its attempts, this one included.
+           has left; o the next job has the same options. Its attempts are those of the job, this one included; the rest
+           of its header is the job's lock token.
   Returns  { NOW, reply per job }:
            0                         refused
            1 | 2                     the run's next job is active in this slot; 2: its history is full
@@ -31,14 +31,14 @@ local LOCK_MS, KEEP, WORKER = ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local WAIT, ACTIVE, PRIORITIZED, DELAYED, COMPLETED = P .. 'wait', P .. 'active', P .. 'prioritized', P .. 'delayed', P .. 'completed'
 
 -- Every check of this script comes before the first write of its job; a Redis that is out of memory refuses here.
-RC('SETRANGE', T .. 'memory', 0, '')
+RC('SETRANGE', T .. 'memory', '0', '')
 
 -- A queue that is paused or limited: BullMQ's own script knows what to do.
 local held = RC('HMGET', P .. 'meta', 'paused', 'concurrency', 'max')
 local restrained = held[1] or held[2] or held[3]
 
 local function next_delayed()
-  local first = RC('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
+  local first = RC('ZRANGE', DELAYED, '0', '0', 'WITHSCORES')
   return first[2] and tonumber(first[2]) / 4096
 end
 
@@ -62,26 +62,37 @@ local listed = KEEP > 0 and RC('ZCARD', COMPLETED) or 0
 local room = KEEP - listed
 if KEEP > 0 and room < COMPLETED_KEPT_PER_CALL then room = COMPLETED_KEPT_PER_CALL end
 
+-- Jobs that BullMQ's look for stalled ones has marked, which is once in a while.
+local marked = RC('EXISTS', P .. 'stalled') == 1
+
 local activated, left, obsolete, kept, fetched = {}, {}, {}, {}, false
 
--- The next job of a run becomes the active one of its slot. Where the last one is not kept, its hash and its lock become
--- the next one's: they are in place, and a command less each.
+-- What this script wants to know of a shape, besides; once for each.
+local function extended(s)
+  if s.extended then return s end
+  local function has(letter) return find(s.flags, letter, 1, true) ~= nil end
+  s.extended, s.gives_way, s.renews_lock, s.clean, s.same_options = true, has('w'), has('n'), has('h'), has('o')
+  return s
+end
+
+-- The next job of a run becomes the active one of its slot. The lock becomes the next one's, and so does the hash where the
+-- last job is not kept (see `pass_hash`): they are in place, and a command less each.
 local function activate(c, job_id)
-  local key, same_options = P .. job_id, find(c.flags, 'o', 1, true)
-  if c.passes_hash then
-    RC('RENAME', c.job_key, key)
-    if same_options then
-      RC('HSET', key, 'name', c.job_name, 'timestamp', NOW_S, 'processedOn', NOW_S)
+  local s, key = c.shape, c.passed_to or P .. job_id
+  local name = part_of(c, s.job)
+  if c.passed_to then
+    if s.same_options then
+      RC('HSET', key, 'name', name, 'timestamp', NOW_S, 'processedOn', NOW_S)
     else
-      RC('HSET', key, 'name', c.job_name, 'opts', c.job_opts, 'timestamp', NOW_S, 'processedOn', NOW_S)
+      RC('HSET', key, 'name', name, 'opts', part_of(c, s.job + 1), 'timestamp', NOW_S, 'processedOn', NOW_S)
     end
   else
-    local opts = same_options and RC('HGET', c.job_key, 'opts') or c.job_opts
-    RC('HSET', key, 'name', c.job_name, 'data', '{}', 'opts', opts, 'timestamp', NOW_S, 'delay', '0', 'priority', '0',
+    local opts = s.same_options and RC('HGET', c.job_key, 'opts') or part_of(c, s.job + 1)
+    RC('HSET', key, 'name', name, 'data', '{}', 'opts', opts, 'timestamp', NOW_S, 'delay', '0', 'priority', '0',
       'processedOn', NOW_S, 'ats', '1', 'pb', WORKER)
   end
-  if find(c.flags, 'n', 1, true) then
-    RC('SET', key .. ':lock', c.token, 'PX', LOCK_MS)
+  if s.renews_lock then
+    RC('SET', key .. ':lock', c.rest, 'PX', LOCK_MS)
     obsolete[#obsolete + 1] = c.lock_key
   else
     RC('RENAME', c.lock_key, key .. ':lock')
@@ -91,15 +102,16 @@ end
 
 -- The job that has ended: kept for Bull Board, or removed with all the others of this call.
 local function retire(c)
-  left[#left + 1] = c.job_id
-  if not c.job_name then obsolete[#obsolete + 1] = c.lock_key end
+  local s = c.shape
+  if marked then left[#left + 1] = c.job_id end
+  if not s.job then obsolete[#obsolete + 1] = c.lock_key end
   if c.keeps then
-    RC('HSET', c.job_key, 'returnvalue', 'null', 'finishedOn', NOW_S, 'atm', c.attempts)
+    RC('HSET', c.job_key, 'returnvalue', 'null', 'finishedOn', NOW_S, 'atm', s.attempts)
     kept[#kept + 1] = NOW_S
     kept[#kept + 1] = c.job_id
-  elseif not c.passes_hash then
+  elseif not c.passed_to then
     obsolete[#obsolete + 1] = c.job_key
-    if not find(c.flags, 'h', 1, true) then obsolete[#obsolete + 1] = c.job_key .. ':logs' end
+    if not s.clean then obsolete[#obsolete + 1] = c.job_key .. ':logs' end
   end
 end
 
@@ -132,32 +144,53 @@ end
 -- The same call once more, when the connection was lost after it had been carried out: the run stands at the very job that
 -- this one made, in the very slot.
 local function is_done_before(c)
-  if not c.job_name then return false end
+  if not c.shape.job then return false end
   local run = RC('HMGET', c.run_key, 'rev', 'job', 'full')
-  if not run[2] or run[1] ~= string.format('%d', c.rev + c.visits) then return false end
-  return RC('GET', P .. c.id .. '.' .. run[1] .. '.' .. run[2] .. ':lock') == c.token and (run[3] and 2 or 1)
+  if not run[2] or run[1] ~= c.next_rev then return false end
+  return RC('GET', P .. c.id .. '.' .. run[1] .. '.' .. run[2] .. ':lock') == c.rest and (run[3] and 2 or 1)
+end
+
+-- Makes the job's hash the next job's; whether it was there. Comes before all other writes, so that it can be refused.
+local function pass_hash(c)
+  local key = P .. c.id .. '.' .. c.next_rev .. '.' .. c.next_seq
+  if redis.pcall('RENAME', c.job_key, key).err then return false end
+  c.passed_to = key
+  return true
+end
+
+-- Undoes what was done to the job before its run was written to.
+local function give_back(c)
+  if c.removed then RC('LPUSH', ACTIVE, c.job_id) end
+  if c.passed_to then RC('RENAME', c.passed_to, c.job_key) end
 end
 
 local function complete(c)
-  c.token, c.attempts = match(c.rest, '^(%S+) (%d+)$')
+  local s = extended(c.shape)
   c.job_id = c.id .. '.' .. c.rev .. '.' .. c.job
   c.job_key = P .. c.job_id
   c.lock_key = c.job_key .. ':lock'
-  if RC('GET', c.lock_key) ~= c.token then return is_done_before(c) or 0 end
+  if RC('GET', c.lock_key) ~= c.rest then return is_done_before(c) or 0 end
   local run, code = check(c)
   if code ~= 0 or restrained then return 0 end
-  if c.job_name then
-    if find(c.flags, 'w', 1, true) and others_wait() then return 0 end
+  if s.job then
+    if s.gives_way and others_wait() then return 0 end
   elseif is_delayed_due() then
     return 0
   end
-  if RC('EXISTS', c.job_key) == 0 or RC('LREM', ACTIVE, -1, c.job_id) == 0 then return 0 end
-  c.removed, c.rest = true, ''
   c.keeps = #kept < room * 2
-  c.passes_hash = c.job_name and not c.keeps and find(c.flags, 'h', 1, true)
+  if s.job and s.clean and not c.keeps then
+    if not pass_hash(c) then return 0 end
+  elseif RC('EXISTS', c.job_key) == 0 then
+    return 0
+  end
+  if RC('LREM', ACTIVE, '-1', c.job_id) == 0 then
+    give_back(c)
+    return 0
+  end
+  c.removed = true
   local _, full = write_commit(c, run, activate)
   retire(c)
-  if not c.job_name then return fetch(c.token) end
+  if not s.job then return fetch(c.rest) end
   return full and 2 or 1
 end
 
@@ -168,7 +201,7 @@ while i <= n do
   -- What is broken in one run must not strand the others of this call: their next jobs are listed behind the loop.
   local ok, reply = pcall(complete, c)
   if not ok then
-    if c.removed then RC('LPUSH', ACTIVE, c.job_id) end
+    give_back(c)
     reply = type(reply) == 'table' and reply.err or tostring(reply)
   end
   replies[#replies + 1] = reply

@@ -29,10 +29,10 @@ while i <= #ARGV do
     replies[#replies + 1] = { -13, '', '', NOW }
   else
     -- What every transition writes comes first: Redis looks through a small hash from its beginning.
-    c.set = { 'seq', '0', 'rev', '0', 'job', '', 'state', '', 'te', NOW_S, 'status', '', 'v', RUN_FORMAT, 'proc', name,
-      'ver', version, 't0', NOW_S, 'input', fingerprint, unpack(c.set) }
+    local begins = { 'seq', '0', 'rev', '0', 'job', '', 'state', '', 'te', NOW_S, 'status', '', 'v', RUN_FORMAT, 'proc', name,
+      'ver', version, 't0', NOW_S, 'input', fingerprint }
     local run = { rev = '0', seq = '0', t0 = NOW_S, timers = {}, left = {} }
-    write_commit(c, run, add_job)
+    write_commit(c, run, add_job, begins)
     RC('ZADD', T .. 'runs:procedure:' .. name, NOW_S, c.id)
     for _, tag in ipairs(tags) do RC('ZADD', T .. 'runs:tag:' .. tag, NOW_S, c.id) end
     replies[#replies + 1] = { 1, fingerprint, version, NOW }

@@ -12,13 +12,15 @@ local function mark()
 end
 
 local function add_job(c, job_id)
-  if QUIET and c.priority == '0' then
-    RC('HSET', P .. job_id, 'name', c.job_name, 'data', '{}', 'opts', c.job_opts, 'timestamp', NOW_S, 'delay', '0', 'priority', '0')
+  local s = c.shape
+  local name, opts = part_of(c, s.job), part_of(c, s.job + 1)
+  if QUIET and s.priority == '0' then
+    RC('HSET', P .. job_id, 'name', name, 'data', '{}', 'opts', opts, 'timestamp', NOW_S, 'delay', '0', 'priority', '0')
     RC('LPUSH', P .. 'wait', job_id)
     return mark()
   end
-  local args, options = cmsgpack.pack({ P, job_id, c.job_name, NOW_S }), cmsgpack.pack(cjson.decode(c.job_opts))
-  if c.priority == '0' then
+  local args, options = cmsgpack.pack({ P, job_id, name, NOW_S }), cmsgpack.pack(cjson.decode(opts))
+  if s.priority == '0' then
     bull_addStandardJob(keys_addStandardJob(job_id), { args, '{}', options })
   else
     bull_addPrioritizedJob(keys_addPrioritizedJob(job_id), { args, '{}', options })

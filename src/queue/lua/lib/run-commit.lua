@@ -1,22 +1,28 @@
 -- One commit to one run: parse, check, write. Nothing here looks inside user JSON.
 --
--- The block of arguments, as commit-block.ts lays it out. First a header, words with a space between them (some empty):
---   id            run id
---   flags         letters: b bound to a visit (compare rev and job); e the run ends; j enqueue a job for the visit;
---                 k its status and start are known, and that it lives and has no deadlines; i answers an event with an
---                 id; c the context changes; l live events differ from their entries
---   rev, job      the visit that a bound commit belongs to: revision, and the seq that enqueued its job ('' none)
---   seq           the seq this was decided on; '' for an entry that changes nothing else and so needs no comparison
---   status        status after the commit; '' unchanged
---   zt, st, rt    deadlines of sleep, state and run: '' keep, '-' disarm, 'p' stop and keep what is left, 'r' arm what
---                 was left, else ms from now
---   visits        how many visits begin, one after the other: the revision grows by that
---   priority      of the job, as BullMQ counts ('0' none)
---   sets, entries   how many of each follow
---   the rest      job id that this makes obsolete and, behind a space, the word for why; or what the script takes it for
--- then procedure@version, and the arguments that the header counts or flags:
+-- The block of arguments, as commit-block.ts lays it out:
+--   shape         what many blocks of a call have in common, so that it is parsed once for all of them; words with a space
+--                 between them, some empty:
+--     flags         letters: b bound to a visit (compare rev and job); e the run ends; j enqueue a job for the visit;
+--                   k its status and start are known, and that it lives and has no deadlines; i answers an event with an
+--                   id; c the context changes; l live events differ from their entries; s makes a job obsolete
+--     status        status after the commit; '' unchanged
+--     zt, st, rt    deadlines of sleep, state and run: '' keep, '-' disarm, 'p' stop and keep what is left, 'r' arm what
+--                   was left, else ms from now
+--     visits        how many visits begin, one after the other: the revision grows by that
+--     priority      of the job, as BullMQ counts ('0' none)
+--     sets, entries   how many of each follow
+--     attempts      of the job that ends with this, where a script wants to know
+--   header        what is this commit's own, in words again:
+--     id            run id
+--     rev, job      the visit that a bound commit belongs to: revision, and the seq that enqueued its job ('' none)
+--     seq           the seq this was decided on; '' for an entry that changes nothing else and so needs no comparison
+--     next seq, next rev   the run's behind it; '' where the run itself is to say
+--     the rest      flag s: the job id, a space, the word for why; else what the script takes it for
+--   procedure     name@version
 --   sets          field, value, ... written to the run hash; an empty value is none
---   entries       history entries as JSON objects without at and seq; with flag l behind each its live event, '' = the same
+--   entries       history entries as JSON objects without their opening brace, at and seq; with flag l behind each its live
+--                 event, '' = the same
 --   with flag k   its status and start
 --   with flag c   the context
 --   with flag j   job name, options as JSON
@@ -25,66 +31,75 @@
 -- A crash leaves nothing half done: Redis runs a script to its end. Lua does not roll back, so every check stands
 -- before the first write, and the first write (HSET) is one that Redis refuses when it is out of memory.
 
-local match, find, sub = string.match, string.find, string.sub
+local match, find = string.match, string.find
 local TIMERS = { 'zt', 'st', 'rt' }
 -- What was left of a deadline when the run was paused, ms. A sleep is not stopped.
 local LEFT = { false, 'sl', 'rl' }
 
-local HEADER = '^(%S+) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%S*) (%d+) (%d+) (%d+) (%d+) ?(.*)$'
+local SHAPE = '^(%S*) (%S*) (%S*) (%S*) (%S*) (%d+) (%d+) (%d+) (%d+) (%d*)$'
+local HEADER = '^(%S+) (%S*) (%S*) (%S*) (%S*) (%S*) ?(.*)$'
 
--- Reads a block from ARGV[i] on; returns it and the index behind it.
-local function read_commit(i)
-  local c, visits, sets, entries = {}
-  c.id, c.flags, c.rev, c.job, c.seq, c.status, c.zt, c.st, c.rt, visits, c.priority, sets, entries, c.rest =
-    match(ARGV[i], HEADER)
-  local flags = c.flags
-  c.visits, c.key, c.run_key = tonumber(visits), ARGV[i + 1], T .. 'run:' .. c.id
-  i = i + 2
-  c.set = { unpack(ARGV, i, i + sets - 1) }
-  i = i + sets
-  c.live = find(flags, 'l', 1, true)
-  c.first_entry, i = i, i + entries * (c.live and 2 or 1)
-  c.last_entry = i - 1
-  c.bound = find(flags, 'b', 1, true)
-  c.ends = find(flags, 'e', 1, true)
-  if find(flags, 'k', 1, true) then
-    c.was_status, c.was_t0 = ARGV[i], ARGV[i + 1]
-    i = i + 2
+-- The shapes of this call by their texts. Where the parts of a block stand is counted from its beginning.
+local shapes = {}
+local function shape_of(text)
+  if shapes[text] then return shapes[text] end
+  local flags, status, zt, st, rt, visits, priority, sets, entries, attempts = match(text, SHAPE)
+  local function has(letter) return find(flags, letter, 1, true) ~= nil end
+  local s = { flags = flags, status = status, zt = zt, st = st, rt = rt, visits = tonumber(visits), priority = priority,
+    attempts = attempts, bound = has('b'), ends = has('e'), live = has('l'), supersedes = has('s') }
+  local at = 3
+  local function part(present, size)
+    if not present then return nil end
+    at = at + size
+    return at - size
   end
-  if find(flags, 'c', 1, true) then
-    c.context, i = ARGV[i], i + 1
-  end
-  if find(flags, 'j', 1, true) then
-    c.job_name, c.job_opts = ARGV[i], ARGV[i + 1]
-    i = i + 2
-  end
-  if find(flags, 'i', 1, true) then
-    c.event_id, c.answer = ARGV[i], ARGV[i + 1]
-    i = i + 2
-  end
-  return c, i
+  s.first_set = part(true, tonumber(sets))
+  s.last_set = at - 1
+  s.first_entry = part(true, entries * (s.live and 2 or 1))
+  s.last_entry = at - 1
+  s.was, s.context, s.job, s.event = part(has('k'), 2), part(has('c'), 1), part(has('j'), 2), part(has('i'), 2)
+  s.size = at
+  -- A visit like most: nothing but its job and the run's own counters.
+  s.timed = status ~= '' or zt ~= '' or st ~= '' or rt ~= ''
+  s.usual = s.job and s.visits > 0 and not s.timed
+  shapes[text] = s
+  return s
 end
+
+-- Reads a block from ARGV[i] on; returns it and the index behind it. (All its fields are named at once: a Lua table that
+-- grows is copied again and again.)
+local function read_commit(i)
+  local s = shape_of(ARGV[i])
+  local id, rev, job, seq, next_seq, next_rev, rest = match(ARGV[i + 1], HEADER)
+  return { shape = s, at = i, id = id, rev = rev, job = job, seq = seq, next_seq = next_seq, next_rev = next_rev, rest = rest,
+    run_key = T .. 'run:' .. id, job_id = false, job_key = false, lock_key = false, keeps = false, removed = false,
+    passed_to = false }, i + s.size
+end
+
+-- A part of a block, by its place in the shape.
+local function part_of(c, place) return ARGV[c.at + place] end
 
 -- The run as the commit finds it, and a code: 0 go on, -11 no such run, -10 the visit is over, -12 decided on an old seq;
 -- 2 an event that was answered before, with that answer as the third value.
 local function check(c)
-  local f = RC('HMGET', c.run_key, 'rev', 'job', 'seq', 'reserved')
+  local s, f = c.shape, RC('HMGET', c.run_key, 'rev', 'job', 'seq', 'reserved')
   local run = { rev = f[1], job = f[2] or '', seq = f[3], reserved = f[4] and tonumber(f[4]) > NOW }
   if not run.rev then return run, -11 end
-  local answer = c.event_id and RC('HGET', T .. 'sent:' .. c.id, c.event_id)
+  local answer = s.event and RC('HGET', T .. 'sent:' .. c.id, part_of(c, s.event))
   if answer then return run, 2, answer end
-  if c.bound and (run.rev ~= c.rev or run.job ~= c.job) then return run, -10 end
+  if s.bound and (run.rev ~= c.rev or run.job ~= c.job) then return run, -10 end
   if c.seq ~= '' and run.seq ~= c.seq then return run, -12 end
   -- A caller that kept losing to the run's own jobs is at it: they decide again until it has committed, or its time is up.
-  if c.bound and c.seq ~= '' and run.reserved then return run, -12 end
+  if s.bound and c.seq ~= '' and run.reserved then return run, -12 end
   return run, 0
 end
 
 -- What only a commit needs that changes the run's status or its deadlines. A run that begins has brought it with it.
 local function read_rest(c, run)
   if run.timers then return end
-  if c.was_status then
-    run.status, run.t0, run.timers, run.left = c.was_status, c.was_t0, {}, {}
+  local was = c.shape.was
+  if was then
+    run.status, run.t0, run.timers, run.left = part_of(c, was), part_of(c, was + 1), {}, {}
     return
   end
   local f = RC('HMGET', c.run_key, 'status', 't0', 't1', 'zt', 'st', 'rt', 'sl', 'rl')
@@ -96,7 +111,7 @@ end
 -- woken: they look again within a second by themselves.
 local function write_timers(c, run, set, del)
   local earliest, had, changed
-  local new_timers = { c.zt, c.st, c.rt }
+  local new_timers = { c.shape.zt, c.shape.st, c.shape.rt }
   for k, field in ipairs(TIMERS) do
     local old, left, new = run.timers[k], run.left[k], new_timers[k]
     if old then had = true end
@@ -127,37 +142,43 @@ local function write_due(c, due)
   if not due then return end
   if due == '-' then RC('ZREM', T .. 'due', c.id) return end
   RC('ZADD', T .. 'due', due, c.id)
-  if tonumber(due) - NOW < SWEEP_MS and RC('ZRANGE', T .. 'due', 0, 0)[1] == c.id then RC('PUBLISH', T .. 'wake', due) end
+  if tonumber(due) - NOW < SWEEP_MS and RC('ZRANGE', T .. 'due', '0', '0')[1] == c.id then RC('PUBLISH', T .. 'wake', due) end
 end
 
 -- Live events of this call that are not written yet: fields of one record, of up to LIVE_RECORD_COMMITS commits.
-local live, live_commits = {}, 0
+local live, live_fields, live_commits = {}, 0, 0
 
 -- Writes the live events of this call so far. Every script that commits ends with it.
 local function flush_live()
   if live_commits == 0 then return end
-  RC('XADD', T .. 'events', 'MAXLEN', '~', LIVE_STREAM_RECORDS, '*', unpack(live))
-  live, live_commits = {}, 0
+  RC('XADD', T .. 'events', 'MAXLEN', '~', LIVE_STREAM_RECORDS, '*', unpack(live, 1, live_fields))
+  live_fields, live_commits = 0, 0
 end
 
 -- Entries into the history, and into the next record of the live stream. Returns whether the history is full now.
 local function write_entries(c, seq)
+  local s, i, n = c.shape, c.at, live_fields
   local stamp = '{"at":' .. NOW_S .. ',"seq":' .. seq .. ','
-  local entries, n = {}, #live
-  live[n + 1], live[n + 2], live[n + 3], live[n + 4] = 'r', c.id, 'p', c.key
+  live[n + 1], live[n + 2], live[n + 3], live[n + 4] = 'r', c.id, 'p', ARGV[i + 2]
   n = n + 4
-  for k = c.first_entry, c.last_entry, c.live and 2 or 1 do
-    local entry = stamp .. sub(ARGV[k], 2)
-    entries[#entries + 1] = entry
+  local entry, entries
+  for k = i + s.first_entry, i + s.last_entry, s.live and 2 or 1 do
+    if entry then
+      entries = entries or { entry }
+      entries[#entries + 1] = stamp .. ARGV[k]
+    end
+    entry = stamp .. ARGV[k]
     live[n + 1] = 'd'
-    live[n + 2] = (not c.live or ARGV[k + 1] == '') and entry or stamp .. sub(ARGV[k + 1], 2)
+    live[n + 2] = (not s.live or ARGV[k + 1] == '') and entry or stamp .. ARGV[k + 1]
     n = n + 2
   end
-  live_commits = live_commits + 1
+  live_fields, live_commits = n, live_commits + 1
   if live_commits >= LIVE_RECORD_COMMITS then flush_live() end
-  local full = RC('RPUSH', T .. 'hist:' .. c.id, unpack(entries)) >= HISTORY_FULL_AT
-  if full then RC('HSET', c.run_key, 'full', '1') end
-  return full
+  local key, length = T .. 'hist:' .. c.id, nil
+  if entries then length = RC('RPUSH', key, unpack(entries)) else length = RC('RPUSH', key, entry) end
+  if length < HISTORY_FULL_AT then return false end
+  RC('HSET', c.run_key, 'full', '1')
+  return true
 end
 
 -- The job of a visit that somebody else than that job ended. Running: told to stop, and why; it will find itself stale.
@@ -173,51 +194,63 @@ local function supersede(job_and_reason)
   end
 end
 
--- Writes a commit that `check` let through; `add_job(c, job id)` adds the job of its visit, if it has one. Returns the
--- run's new seq, and whether its history is full now.
-local function write_commit(c, run, add_job)
-  local seq = string.format('%d', run.seq + 1)
-  local set, del = c.set, {}
-  local n = #set
-  local rev, due = run.rev, nil
-  if c.status ~= '' or c.zt ~= '' or c.st ~= '' or c.rt ~= '' then
+-- The fields of the run's record, but for those of a usual visit. `begins`: what they are written behind.
+local function write_fields(c, run, seq, rev, begins)
+  local s, set, del = c.shape, begins or {}, {}
+  for k = c.at + s.first_set, c.at + s.last_set do set[#set + 1] = ARGV[k] end
+  local n, due = #set, nil
+  if s.timed then
     read_rest(c, run)
     due = write_timers(c, run, set, del)
     n = #set
-    if c.ends then
+    if s.ends then
       set[n + 1], set[n + 2] = 't1', NOW_S
       n = n + 2
-    elseif run.t1 and c.status ~= '' then
+    elseif run.t1 and s.status ~= '' then
       del[#del + 1] = 't1'
     end
-    if c.status ~= '' then
-      set[n + 1], set[n + 2] = 'status', c.status
+    if s.status ~= '' then
+      set[n + 1], set[n + 2] = 'status', s.status
       n = n + 2
     end
   end
   set[n + 1], set[n + 2] = 'seq', seq
   n = n + 2
-  if c.visits > 0 then
-    rev = string.format('%d', run.rev + c.visits)
+  if s.visits > 0 then
     set[n + 1], set[n + 2], set[n + 3], set[n + 4] = 'te', NOW_S, 'rev', rev
     n = n + 4
   end
-  if c.job_name then
+  if s.job then
     set[n + 1], set[n + 2] = 'job', seq
     n = n + 2
   end
   if run.reserved then set[n + 1], set[n + 2] = 'reserved', NOW_S end
   RC('HSET', c.run_key, unpack(set))
   if #del > 0 then RC('HDEL', c.run_key, unpack(del)) end
-  if c.context then RC('SET', T .. 'ctx:' .. c.id, c.context) end
+  return due
+end
+
+-- Writes a commit that `check` let through; `add_job(c, job id)` adds the job of its visit, if it has one. `begins`: fields
+-- of a run that begins, as `write_fields` wants them. Returns the run's new seq, and whether its history is full now.
+local function write_commit(c, run, add_job, begins)
+  local s, seq, rev = c.shape, c.next_seq, run.rev
+  if seq == '' then seq = string.format('%d', run.seq + 1) end
+  if s.visits > 0 then rev = c.next_rev ~= '' and c.next_rev or string.format('%d', run.rev + s.visits) end
+  local due
+  if s.usual and not run.reserved and not begins then
+    RC('HSET', c.run_key, 'seq', seq, 'te', NOW_S, 'rev', rev, 'job', seq, unpack(ARGV, c.at + s.first_set, c.at + s.last_set))
+  else
+    due = write_fields(c, run, seq, rev, begins)
+  end
+  if s.context then RC('SET', T .. 'ctx:' .. c.id, part_of(c, s.context)) end
   write_due(c, due)
   local full = write_entries(c, seq)
-  if c.status ~= '' and c.status ~= run.status then
+  if s.status ~= '' and s.status ~= run.status then
     if run.status then RC('ZREM', T .. 'runs:status:' .. run.status, c.id) end
-    RC('ZADD', T .. 'runs:status:' .. c.status, run.t0, c.id)
+    RC('ZADD', T .. 'runs:status:' .. s.status, run.t0, c.id)
   end
-  if c.event_id then RC('HSET', T .. 'sent:' .. c.id, c.event_id, c.answer) end
-  if c.rest ~= '' then supersede(c.rest) end
-  if c.job_name then add_job(c, c.id .. '.' .. rev .. '.' .. seq) end
+  if s.event then RC('HSET', T .. 'sent:' .. c.id, part_of(c, s.event), part_of(c, s.event + 1)) end
+  if s.supersedes then supersede(c.rest) end
+  if s.job then add_job(c, c.id .. '.' .. rev .. '.' .. seq) end
   return seq, full
 end
