@@ -31,7 +31,8 @@ export interface CommitBlock {
   readonly context?: string
   /** Per entry: its JSON object, and the live event's when that differs. Neither holds `at` or `seq`. */
   readonly entries: readonly { readonly entry: string; readonly live?: string }[]
-  readonly job?: { readonly name: string; readonly options: JobOptions }
+  /** `does`: its name is the procedure's, a space and this. */
+  readonly job?: { readonly does: string; readonly options: JobOptions }
   /** The event that this commits has an id: sent again, it is given this answer (text) and nothing is done. */
   readonly answered?: { readonly eventId: string; readonly answer: string }
 }
@@ -58,18 +59,30 @@ export interface BlockExtras {
  */
 export function addCommitArguments(out: unknown[], block: CommitBlock, extras?: BlockExtras): void {
   const { set, entries, job, answered } = block
+  const moves = movesIntoState(block)
   const hasLive = entries.some(({ live }) => live !== undefined)
   const was = isTimed(block) ? block.was : undefined
-  out.push(shapeOf(block, hasLive, was !== undefined, extras), headerOf(block, extras), block.procedure)
-  for (const part of set) out.push(part)
+  out.push(
+    shapeOf(block, { moves, hasLive, hasWas: was !== undefined }, extras),
+    headerOf(block, extras),
+    block.procedure,
+  )
+  if (moves) out.push(job!.does)
+  for (let i = moves ? 2 : 0; i < set.length; i++) out.push(set[i])
   for (const { entry, live } of entries) {
     out.push(entry.slice(1))
     if (hasLive) out.push(live?.slice(1) ?? '')
   }
   if (was) out.push(was.status, was.startedAt)
   if (block.context !== undefined) out.push(block.context)
-  if (job) out.push(job.name, extras?.sameOptions ? '' : jsonOptions(job.options))
+  if (job && !moves) out.push(job.does)
+  if (job && !extras?.sameOptions) out.push(jsonOptions(job.options))
   if (answered) out.push(answered.eventId, answered.answer)
+}
+
+/** Whether the run moves into a state whose action its job is: the first field that is set, by `commit-encoder.ts`. */
+function movesIntoState({ set, job }: CommitBlock): boolean {
+  return job !== undefined && set[0] === 'state' && set[1] === job.does
 }
 
 /** Whether it changes the run's status or deadlines. */
@@ -78,13 +91,20 @@ function isTimed({ timers, status }: CommitBlock): boolean {
   return status !== undefined || sleepMs !== undefined || stateMs !== undefined || runMs !== undefined
 }
 
-function shapeOf(block: CommitBlock, hasLive: boolean, hasWas: boolean, extras: BlockExtras | undefined): string {
+interface Traits {
+  readonly moves: boolean
+  readonly hasLive: boolean
+  readonly hasWas: boolean
+}
+
+function shapeOf(block: CommitBlock, { moves, hasLive, hasWas }: Traits, extras: BlockExtras | undefined): string {
   const { visit, timers, set, entries, job, answered, supersedes, status } = block
-  const binds = `${visit ? 'b' : ''}${block.ends ? 'e' : ''}${job ? 'j' : ''}${answered ? 'i' : ''}`
+  const binds = `${visit ? 'b' : ''}${block.ends ? 'e' : ''}${job ? 'j' : ''}${moves ? 'm' : ''}${answered ? 'i' : ''}`
   const tells = `${block.context === undefined ? '' : 'c'}${hasLive ? 'l' : ''}${hasWas ? 'k' : ''}`
-  const more = extras ? extras.flags : supersedes ? 's' : ''
+  const more = extras ? `${extras.flags}${extras.sameOptions ? 'o' : ''}` : supersedes ? 's' : ''
   const deadlines = `${timerArgument(timers.sleepMs)} ${timerArgument(timers.stateMs)} ${timerArgument(timers.runMs)}`
-  const counts = `${block.visits} ${job?.options.priority ?? 0} ${set.length} ${entries.length}`
+  const sets = set.length - (moves ? 2 : 0)
+  const counts = `${block.visits} ${job?.options.priority ?? 0} ${sets} ${entries.length}`
   return `${binds}${tells}${more} ${status ?? ''} ${deadlines} ${counts} ${extras?.attempts ?? ''}`
 }
 

@@ -1,4 +1,5 @@
 import { Job, type JobJson } from 'bullmq'
+import type { CommitBlock } from './commit-block.js'
 import { type JobOptions, normalisedOptions } from './job-options.js'
 import type { RunSnapshot } from './run-hash.js'
 import type { JobEnd } from './transition-backend.js'
@@ -47,17 +48,21 @@ export class FollowingJob implements RunJob {
   readonly snapshot = undefined
   memory?: object
   readonly id: string
-  readonly name: string
   readonly options: JobOptions
   readonly queueName: string
   token: string
+  readonly #procedure: string
+  readonly #does: string
   /** When it became active, ms of Redis's clock. */
   readonly at: number
 
-  constructor(id: string, job: { name: string; options: JobOptions }, previous: RunJob, at: number) {
+  /** `block`: what has made it the run's job, as committed at this time. */
+  constructor(id: string, block: CommitBlock, previous: RunJob, at: number) {
+    const { does, options } = block.job!
     this.id = id
-    this.name = job.name
-    this.options = job.options
+    this.options = options
+    this.#procedure = block.procedure
+    this.#does = does
     this.queueName = previous.queueName
     this.token = previous.token
     this.at = at
@@ -65,8 +70,14 @@ export class FollowingJob implements RunJob {
 
   /** The same in BullMQ's terms; `create` is the worker's own way of making jobs. */
   asBullJob(create: (data: JobJson, id: string) => Job): TransitionJob {
-    const { name, at } = this
-    const data = { name, data: '{}', timestamp: at, processedOn: at, attemptsStarted: 1 }
+    const { at } = this
+    const data = {
+      name: `${this.#procedure} ${this.#does}`,
+      data: '{}',
+      timestamp: at,
+      processedOn: at,
+      attemptsStarted: 1,
+    }
     const opts = normalisedOptions(this.options)
     const job = create({ ...data, opts } as unknown as JobJson, this.id) as TransitionJob
     job.token = this.token

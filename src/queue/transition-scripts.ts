@@ -213,8 +213,7 @@ export class TransitionScripts {
     const args: unknown[] = [slot.lockMs, slot.keep, slot.worker]
     for (const { token, attemptsMade, givesWay, renewsLock, cleanOptions, block } of completions) {
       const sameOptions = block.job !== undefined && cleanOptions === jsonOptions(block.job.options)
-      const hash = cleanOptions === undefined ? '' : sameOptions ? 'ho' : 'h'
-      const flags = `${givesWay ? 'w' : ''}${renewsLock ? 'n' : ''}${hash}`
+      const flags = `${givesWay ? 'w' : ''}${renewsLock ? 'n' : ''}${cleanOptions === undefined ? '' : 'h'}`
       const extras = { flags, attempts: attemptsMade, rest: token, sameOptions }
       addCommitArguments(args, block, extras)
     }

@@ -126,7 +126,7 @@ export class TransitionWorker extends Worker {
     this.#handler.committed(job, end, completion.at)
     if (completion.kind === 'left') return this.transitions.nextJob(completion.fetched, completion.at)
     const id = `${block.runId}.${block.visit!.revision + block.visits}.${block.seq! + 1}`
-    const next = new FollowingJob(id, block.job!, job, completion.at)
+    const next = new FollowingJob(id, block, job, completion.at)
     this.#handler.follows(next, job, completion)
     return next
   }

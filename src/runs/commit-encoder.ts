@@ -30,7 +30,7 @@ function jobOf(procedure: CompiledProcedure, run: RunRecord): JobOfState {
     const state = procedure.states.get(compensated ?? run.state)!
     const retry = compensated === undefined ? state.retry : state.rollbackRetry
     const priority = run.priority === undefined ? {} : { priority: run.priority }
-    job = { name: `${procedure.key} ${what}`, options: { attempts: 1 + retry.maxRetries, ...priority } }
+    job = { does: what, options: { attempts: 1 + retry.maxRetries, ...priority } }
     known.set(key, job)
   }
   return job

@@ -58,7 +58,7 @@ const moved = (runId: string, more: Partial<CommitBlock> = {}): CommitBlock => (
   timers: {},
   set: ['state', 'b'],
   entries: [{ entry: '{"type":"transition","revision":2,"state":"b"}' }],
-  job: { name: 'p@1.0 b', options: { attempts: 1 } },
+  job: { does: 'b', options: { attempts: 1 } },
   ...more,
 })
 
@@ -133,7 +133,7 @@ describe('a job of the sticky path', () => {
   })
 
   test('with other options than the one before has them stored, whether the hash is passed on or not', async () => {
-    const job = { name: 'p@1.0 b', options: { attempts: 4 } }
+    const job = { does: 'b', options: { attempts: 4 } }
     for (const keep of [0, 1_000]) {
       const { runId, token } = await taken()
       expect(await complete([done(token, moved(runId, { job }))], { ...SLOT, keep })).toStrictEqual([1])

@@ -17,14 +17,14 @@ local P, T = ARGV[1], ARGV[2]
 
 local replies, i = {}, 3
 while i <= #ARGV do
-  local c
-  c, i = read_commit(i)
+  local c = read_commit(shape_of(ARGV[i]), i)
+  i = i + c.shape.size
   local run, code, answer = check(c)
   if code == 0 then
     local seq, full = write_commit(c, run, add_job)
     replies[#replies + 1] = { 1, seq, NOW, full and 1 or 0 }
   else
-    replies[#replies + 1] = { code, answer or run.seq or '', NOW }
+    replies[#replies + 1] = { code, answer or run[SEQ] or '', NOW }
   end
 end
 flush_live()

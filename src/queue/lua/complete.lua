@@ -11,7 +11,7 @@
   ARGV[5]  name of the worker
   ARGV[6…] per job a commit block, with options as JSON and these further flags: w the run gives way to waiting ones; n the
            lock is set anew for the next job, not passed on; h the job's hash holds nothing that a failed or lost attempt
-           has left; o the next job has the same options. Its attempts are those of the job, this one included; the rest
+           has left. Its attempts are those of the job, this one included; the rest
            of its header is the job's lock token.
   Returns  { NOW, reply per job }:
            0                         refused
@@ -71,7 +71,8 @@ local activated, left, obsolete, kept, fetched = {}, {}, {}, {}, false
 local function extended(s)
   if s.extended then return s end
   local function has(letter) return find(s.flags, letter, 1, true) ~= nil end
-  s.extended, s.gives_way, s.renews_lock, s.clean, s.same_options = true, has('w'), has('n'), has('h'), has('o')
+  s.extended, s.gives_way, s.renews_lock, s.clean = true, has('w'), has('n'), has('h')
+  s.plain = s.usual and s.clean and not s.job_options and not s.gives_way and not s.renews_lock
   return s
 end
 
@@ -79,15 +80,15 @@ end
 -- last job is not kept (see `pass_hash`): they are in place, and a command less each.
 local function activate(c, job_id)
   local s, key = c.shape, c.passed_to or P .. job_id
-  local name = part_of(c, s.job)
+  local name = job_name(c)
   if c.passed_to then
-    if s.same_options then
+    if not s.job_options then
       RC('HSET', key, 'name', name, 'timestamp', NOW_S, 'processedOn', NOW_S)
     else
-      RC('HSET', key, 'name', name, 'opts', part_of(c, s.job + 1), 'timestamp', NOW_S, 'processedOn', NOW_S)
+      RC('HSET', key, 'name', name, 'opts', part_of(c, s.job_options), 'timestamp', NOW_S, 'processedOn', NOW_S)
     end
   else
-    local opts = s.same_options and RC('HGET', c.job_key, 'opts') or part_of(c, s.job + 1)
+    local opts = s.job_options and part_of(c, s.job_options) or RC('HGET', c.job_key, 'opts')
     RC('HSET', key, 'name', name, 'data', '{}', 'opts', opts, 'timestamp', NOW_S, 'delay', '0', 'priority', '0',
       'processedOn', NOW_S, 'ats', '1', 'pb', WORKER)
   end
@@ -104,7 +105,7 @@ end
 local function retire(c)
   local s = c.shape
   if marked then left[#left + 1] = c.job_id end
-  if not s.job then obsolete[#obsolete + 1] = c.lock_key end
+  if not s.has_job then obsolete[#obsolete + 1] = c.lock_key end
   if c.keeps then
     RC('HSET', c.job_key, 'returnvalue', 'null', 'finishedOn', NOW_S, 'atm', s.attempts)
     kept[#kept + 1] = NOW_S
@@ -144,7 +145,7 @@ end
 -- The same call once more, when the connection was lost after it had been carried out: the run stands at the very job that
 -- this one made, in the very slot.
 local function is_done_before(c)
-  if not c.shape.job then return false end
+  if not c.shape.has_job then return false end
   local run = RC('HMGET', c.run_key, 'rev', 'job', 'full')
   if not run[2] or run[1] ~= c.next_rev then return false end
   return RC('GET', P .. c.id .. '.' .. run[1] .. '.' .. run[2] .. ':lock') == c.rest and (run[3] and 2 or 1)
@@ -165,20 +166,20 @@ local function give_back(c)
 end
 
 local function complete(c)
-  local s = extended(c.shape)
+  local s = c.shape
   c.job_id = c.id .. '.' .. c.rev .. '.' .. c.job
   c.job_key = P .. c.job_id
   c.lock_key = c.job_key .. ':lock'
   if RC('GET', c.lock_key) ~= c.rest then return is_done_before(c) or 0 end
   local run, code = check(c)
   if code ~= 0 or restrained then return 0 end
-  if s.job then
+  if s.has_job then
     if s.gives_way and others_wait() then return 0 end
   elseif is_delayed_due() then
     return 0
   end
   c.keeps = #kept < room * 2
-  if s.job and s.clean and not c.keeps then
+  if s.has_job and s.clean and not c.keeps then
     if not pass_hash(c) then return 0 end
   elseif RC('EXISTS', c.job_key) == 0 then
     return 0
@@ -190,21 +191,56 @@ local function complete(c)
   c.removed = true
   local _, full = write_commit(c, run, activate)
   retire(c)
-  if not s.job then return fetch(c.rest) end
+  if not s.has_job then return fetch(c.rest) end
   return full and 2 or 1
+end
+
+-- The same for a job like most, written out at half the price: its run moves into the next state, its hash and its lock
+-- become the next job's. False, and nothing written, where anything is not as it expects; `complete` then looks closer.
+local function complete_usual(s, i)
+  local id, rev, job, seq, next_seq, next_rev, token = match(ARGV[i + 1], HEADER)
+  local job_id, next_id = id .. '.' .. rev .. '.' .. job, id .. '.' .. next_rev .. '.' .. next_seq
+  local job_key, next_key, run_key = P .. job_id, P .. next_id, T .. 'run:' .. id
+  if RC('GET', job_key .. ':lock') ~= token then return false end
+  local run = RC('HMGET', run_key, 'rev', 'job', 'seq', 'reserved')
+  if run[REV] ~= rev or run[JOB] ~= job or run[SEQ] ~= seq or run[RESERVED] ~= '' then return false end
+  if redis.pcall('RENAME', job_key, next_key).err then return false end
+  local entry, procedure, state = ENTRY .. next_seq .. ',' .. ARGV[i + 4], ARGV[i + 2], ARGV[i + 3]
+  local length = RC('LREM', ACTIVE, '-1', job_id) == 1 and redis.pcall('RPUSH', T .. 'hist:' .. id, entry)
+  if type(length) ~= 'number' then
+    if length then RC('LPUSH', ACTIVE, job_id) end
+    RC('RENAME', next_key, job_key)
+    return false
+  end
+  RC('HSET', run_key, 'seq', next_seq, 'rev', next_rev, 'job', next_seq, 'state', state, 'te', NOW_S)
+  begin_live(id, procedure)
+  add_live(entry)
+  RC('HSET', next_key, 'name', procedure .. ' ' .. state, 'timestamp', NOW_S, 'processedOn', NOW_S)
+  RC('RENAME', job_key .. ':lock', next_key .. ':lock')
+  activated[#activated + 1] = next_id
+  if marked then left[#left + 1] = job_id end
+  if length < HISTORY_FULL_AT then return 1 end
+  RC('HSET', run_key, 'full', '1')
+  return 2
+end
+
+-- Ends the job of the block at `i`; returns the reply to it.
+local function complete_at(s, i)
+  local done = s.plain and #kept >= room * 2 and not restrained and complete_usual(s, i)
+  if done then return done end
+  local c = read_commit(s, i)
+  -- What is broken in one run must not strand the others of this call: their next jobs are listed behind the loop.
+  local ok, reply = pcall(complete, c)
+  if ok then return reply end
+  give_back(c)
+  return type(reply) == 'table' and reply.err or tostring(reply)
 end
 
 local replies, i, n = { NOW }, 6, #ARGV
 while i <= n do
-  local c
-  c, i = read_commit(i)
-  -- What is broken in one run must not strand the others of this call: their next jobs are listed behind the loop.
-  local ok, reply = pcall(complete, c)
-  if not ok then
-    give_back(c)
-    reply = type(reply) == 'table' and reply.err or tostring(reply)
-  end
-  replies[#replies + 1] = reply
+  local s = extended(shape_of(ARGV[i]))
+  replies[#replies + 1] = complete_at(s, i)
+  i = i + s.size
 end
 
 flush_live()

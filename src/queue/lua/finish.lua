@@ -32,7 +32,7 @@ if RC('GET', P .. job_id .. ':lock') ~= token then return { -2 } end
 if not RC('LPOS', P .. 'active', job_id) then return { -3 } end
 
 if #ARGV > 6 + n then
-  local c = read_commit(7 + n)
+  local c = read_commit(shape_of(ARGV[7 + n]), 7 + n)
   local run, code = check(c)
   if code ~= 0 then return { code, snapshot(c.id) } end
   write_commit(c, run, add_job)

@@ -18,7 +18,7 @@ for i = 3, #ARGV, 3 do
   local id, letters = ARGV[i], ARGV[i + 2]
   if string.find(letters, 'r', 1, true) then
     local rev, reserved = unpack(RC('HMGET', T .. 'run:' .. id, 'rev', 'reserved'))
-    if rev and NOW - tonumber(reserved or 0) > RESERVE_MS then
+    if rev and NOW - (tonumber(reserved or '') or 0) > RESERVE_MS then
       RC('HSET', T .. 'run:' .. id, 'reserved', string.format('%d', NOW + RESERVE_MS))
     end
   end

@@ -19,8 +19,9 @@ while i <= #ARGV do
   local name, version, fingerprint = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local n = tonumber(ARGV[i + 3])
   local tags = { unpack(ARGV, i + 4, i + 3 + n) }
-  local c
-  c, i = read_commit(i + 4 + n)
+  i = i + 4 + n
+  local c = read_commit(shape_of(ARGV[i]), i)
+  i = i + c.shape.size
   local key = T .. 'run:' .. c.id
   if RC('EXISTS', key) == 1 then
     local was = RC('HMGET', key, 'input', 'ver')
@@ -29,9 +30,9 @@ while i <= #ARGV do
     replies[#replies + 1] = { -13, '', '', NOW }
   else
     -- What every transition writes comes first: Redis looks through a small hash from its beginning.
-    local begins = { 'seq', '0', 'rev', '0', 'job', '', 'state', '', 'te', NOW_S, 'status', '', 'v', RUN_FORMAT, 'proc', name,
+    local begins = { 'seq', '0', 'rev', '0', 'job', '', 'reserved', '', 'state', '', 'te', NOW_S, 'status', '', 'v', RUN_FORMAT, 'proc', name,
       'ver', version, 't0', NOW_S, 'input', fingerprint }
-    local run = { rev = '0', seq = '0', t0 = NOW_S, timers = {}, left = {} }
+    local run = { '0', '', '0', false, t0 = NOW_S, timers = {}, left = {} }
     write_commit(c, run, add_job, begins)
     RC('ZADD', T .. 'runs:procedure:' .. name, NOW_S, c.id)
     for _, tag in ipairs(tags) do RC('ZADD', T .. 'runs:tag:' .. tag, NOW_S, c.id) end

@@ -12,8 +12,8 @@ local function mark()
 end
 
 local function add_job(c, job_id)
-  local s = c.shape
-  local name, opts = part_of(c, s.job), part_of(c, s.job + 1)
+  local s, name = c.shape, job_name(c)
+  local opts = part_of(c, s.job_options)
   if QUIET and s.priority == '0' then
     RC('HSET', P .. job_id, 'name', name, 'data', '{}', 'opts', opts, 'timestamp', NOW_S, 'delay', '0', 'priority', '0')
     RC('LPUSH', P .. 'wait', job_id)

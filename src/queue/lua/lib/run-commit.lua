@@ -5,7 +5,8 @@
 --                 between them, some empty:
 --     flags         letters: b bound to a visit (compare rev and job); e the run ends; j enqueue a job for the visit;
 --                   k its status and start are known, and that it lives and has no deadlines; i answers an event with an
---                   id; c the context changes; l live events differ from their entries; s makes a job obsolete
+--                   id; c the context changes; l live events differ from their entries; s makes a job obsolete; m the run
+--                   moves into a state, and the job is that state's; o the job's options are as before, and left out
 --     status        status after the commit; '' unchanged
 --     zt, st, rt    deadlines of sleep, state and run: '' keep, '-' disarm, 'p' stop and keep what is left, 'r' arm what
 --                   was left, else ms from now
@@ -20,12 +21,14 @@
 --     next seq, next rev   the run's behind it; '' where the run itself is to say
 --     the rest      flag s: the job id, a space, the word for why; else what the script takes it for
 --   procedure     name@version
+--   with flag m   the state
 --   sets          field, value, ... written to the run hash; an empty value is none
 --   entries       history entries as JSON objects without their opening brace, at and seq; with flag l behind each its live
 --                 event, '' = the same
 --   with flag k   its status and start
 --   with flag c   the context
---   with flag j   job name, options as JSON
+--   with flag j   what the job does (its name is the procedure's, a space and this), unless it is flag m's state; options as
+--                 JSON, unless flag o
 --   with flag i   event id, and the answer that the event is given now and whenever it is sent again
 --
 -- A crash leaves nothing half done: Redis runs a script to its end. Lua does not roll back, so every check stands
@@ -53,44 +56,59 @@ local function shape_of(text)
     at = at + size
     return at - size
   end
+  s.state = part(has('m'), 1)
   s.first_set = part(true, tonumber(sets))
   s.last_set = at - 1
   s.first_entry = part(true, entries * (s.live and 2 or 1))
   s.last_entry = at - 1
-  s.was, s.context, s.job, s.event = part(has('k'), 2), part(has('c'), 1), part(has('j'), 2), part(has('i'), 2)
+  s.was, s.context = part(has('k'), 2), part(has('c'), 1)
+  s.has_job = has('j')
+  s.job_does = s.state or part(s.has_job, 1)
+  s.job_options = part(s.has_job and not has('o'), 1)
+  s.event = part(has('i'), 2)
   s.size = at
-  -- A visit like most: nothing but its job and the run's own counters.
   s.timed = status ~= '' or zt ~= '' or st ~= '' or rt ~= ''
-  s.usual = s.job and s.visits > 0 and not s.timed
+  -- Like most: a visit's end is the next visit, with nothing else to write than that and one entry.
+  s.usual = s.bound and s.state and sets == '0' and not s.timed and entries == '1' and not s.live and not s.context
+    and not s.event
   shapes[text] = s
   return s
 end
 
--- Reads a block from ARGV[i] on; returns it and the index behind it. (All its fields are named at once: a Lua table that
--- grows is copied again and again.)
-local function read_commit(i)
-  local s = shape_of(ARGV[i])
+-- The block of this shape at ARGV[i]. (All fields that it is ever given are named at once: a Lua table that grows is copied
+-- again and again.)
+local function read_commit(s, i)
   local id, rev, job, seq, next_seq, next_rev, rest = match(ARGV[i + 1], HEADER)
   return { shape = s, at = i, id = id, rev = rev, job = job, seq = seq, next_seq = next_seq, next_rev = next_rev, rest = rest,
     run_key = T .. 'run:' .. id, job_id = false, job_key = false, lock_key = false, keeps = false, removed = false,
-    passed_to = false }, i + s.size
+    passed_to = false }
 end
 
 -- A part of a block, by its place in the shape.
 local function part_of(c, place) return ARGV[c.at + place] end
 
+local function job_name(c) return ARGV[c.at + 2] .. ' ' .. ARGV[c.at + c.shape.job_does] end
+
+-- Where the fields of a run stand that every commit looks at.
+local REV, JOB, SEQ, RESERVED = 1, 2, 3, 4
+
 -- The run as the commit finds it, and a code: 0 go on, -11 no such run, -10 the visit is over, -12 decided on an old seq;
 -- 2 an event that was answered before, with that answer as the third value.
 local function check(c)
-  local s, f = c.shape, RC('HMGET', c.run_key, 'rev', 'job', 'seq', 'reserved')
-  local run = { rev = f[1], job = f[2] or '', seq = f[3], reserved = f[4] and tonumber(f[4]) > NOW }
-  if not run.rev then return run, -11 end
+  local s, run = c.shape, RC('HMGET', c.run_key, 'rev', 'job', 'seq', 'reserved')
+  if not run[REV] then return run, -11 end
   local answer = s.event and RC('HGET', T .. 'sent:' .. c.id, part_of(c, s.event))
   if answer then return run, 2, answer end
-  if s.bound and (run.rev ~= c.rev or run.job ~= c.job) then return run, -10 end
-  if c.seq ~= '' and run.seq ~= c.seq then return run, -12 end
-  -- A caller that kept losing to the run's own jobs is at it: they decide again until it has committed, or its time is up.
-  if s.bound and c.seq ~= '' and run.reserved then return run, -12 end
+  if s.bound and (run[REV] ~= c.rev or (run[JOB] or '') ~= c.job) then return run, -10 end
+  if c.seq ~= '' and run[SEQ] ~= c.seq then return run, -12 end
+  if (run[RESERVED] or '') ~= '' then
+    -- A caller that kept losing to the run's own jobs is at it: they decide again until it has committed, or its time is up.
+    local stands = tonumber(run[RESERVED]) > NOW
+    if stands and s.bound and c.seq ~= '' then return run, -12 end
+    run[RESERVED] = stands
+  else
+    run[RESERVED] = false
+  end
   return run, 0
 end
 
@@ -155,28 +173,34 @@ local function flush_live()
   live_fields, live_commits = 0, 0
 end
 
+-- A commit's live events begin; its events follow by `add_live`.
+local function begin_live(id, procedure)
+  if live_commits == LIVE_RECORD_COMMITS then flush_live() end
+  local n = live_fields
+  live[n + 1], live[n + 2], live[n + 3], live[n + 4] = 'r', id, 'p', procedure
+  live_fields, live_commits = n + 4, live_commits + 1
+end
+
+local function add_live(event)
+  live[live_fields + 1], live[live_fields + 2] = 'd', event
+  live_fields = live_fields + 2
+end
+
+-- How every entry of this call begins; its seq and the rest follow.
+local ENTRY = '{"at":' .. NOW_S .. ',"seq":'
+
 -- Entries into the history, and into the next record of the live stream. Returns whether the history is full now.
 local function write_entries(c, seq)
-  local s, i, n = c.shape, c.at, live_fields
-  local stamp = '{"at":' .. NOW_S .. ',"seq":' .. seq .. ','
-  live[n + 1], live[n + 2], live[n + 3], live[n + 4] = 'r', c.id, 'p', ARGV[i + 2]
-  n = n + 4
-  local entry, entries
+  local s, i = c.shape, c.at
+  local stamp = ENTRY .. seq .. ','
+  local entries = {}
+  begin_live(c.id, ARGV[i + 2])
   for k = i + s.first_entry, i + s.last_entry, s.live and 2 or 1 do
-    if entry then
-      entries = entries or { entry }
-      entries[#entries + 1] = stamp .. ARGV[k]
-    end
-    entry = stamp .. ARGV[k]
-    live[n + 1] = 'd'
-    live[n + 2] = (not s.live or ARGV[k + 1] == '') and entry or stamp .. ARGV[k + 1]
-    n = n + 2
+    local entry = stamp .. ARGV[k]
+    entries[#entries + 1] = entry
+    add_live((not s.live or ARGV[k + 1] == '') and entry or stamp .. ARGV[k + 1])
   end
-  live_fields, live_commits = n, live_commits + 1
-  if live_commits >= LIVE_RECORD_COMMITS then flush_live() end
-  local key, length = T .. 'hist:' .. c.id, nil
-  if entries then length = RC('RPUSH', key, unpack(entries)) else length = RC('RPUSH', key, entry) end
-  if length < HISTORY_FULL_AT then return false end
+  if RC('RPUSH', T .. 'hist:' .. c.id, unpack(entries)) < HISTORY_FULL_AT then return false end
   RC('HSET', c.run_key, 'full', '1')
   return true
 end
@@ -194,11 +218,15 @@ local function supersede(job_and_reason)
   end
 end
 
--- The fields of the run's record, but for those of a usual visit. `begins`: what they are written behind.
+-- The fields of the run's record. `begins`: what they are written behind.
 local function write_fields(c, run, seq, rev, begins)
   local s, set, del = c.shape, begins or {}, {}
   for k = c.at + s.first_set, c.at + s.last_set do set[#set + 1] = ARGV[k] end
   local n, due = #set, nil
+  if s.state then
+    set[n + 1], set[n + 2] = 'state', part_of(c, s.state)
+    n = n + 2
+  end
   if s.timed then
     read_rest(c, run)
     due = write_timers(c, run, set, del)
@@ -220,11 +248,11 @@ local function write_fields(c, run, seq, rev, begins)
     set[n + 1], set[n + 2], set[n + 3], set[n + 4] = 'te', NOW_S, 'rev', rev
     n = n + 4
   end
-  if s.job then
+  if s.has_job then
     set[n + 1], set[n + 2] = 'job', seq
     n = n + 2
   end
-  if run.reserved then set[n + 1], set[n + 2] = 'reserved', NOW_S end
+  if run[RESERVED] then set[n + 1], set[n + 2] = 'reserved', NOW_S end
   RC('HSET', c.run_key, unpack(set))
   if #del > 0 then RC('HDEL', c.run_key, unpack(del)) end
   return due
@@ -233,15 +261,10 @@ end
 -- Writes a commit that `check` let through; `add_job(c, job id)` adds the job of its visit, if it has one. `begins`: fields
 -- of a run that begins, as `write_fields` wants them. Returns the run's new seq, and whether its history is full now.
 local function write_commit(c, run, add_job, begins)
-  local s, seq, rev = c.shape, c.next_seq, run.rev
-  if seq == '' then seq = string.format('%d', run.seq + 1) end
-  if s.visits > 0 then rev = c.next_rev ~= '' and c.next_rev or string.format('%d', run.rev + s.visits) end
-  local due
-  if s.usual and not run.reserved and not begins then
-    RC('HSET', c.run_key, 'seq', seq, 'te', NOW_S, 'rev', rev, 'job', seq, unpack(ARGV, c.at + s.first_set, c.at + s.last_set))
-  else
-    due = write_fields(c, run, seq, rev, begins)
-  end
+  local s, seq, rev = c.shape, c.next_seq, run[REV]
+  if seq == '' then seq = string.format('%d', run[SEQ] + 1) end
+  if s.visits > 0 then rev = c.next_rev ~= '' and c.next_rev or string.format('%d', run[REV] + s.visits) end
+  local due = write_fields(c, run, seq, rev, begins)
   if s.context then RC('SET', T .. 'ctx:' .. c.id, part_of(c, s.context)) end
   write_due(c, due)
   local full = write_entries(c, seq)
@@ -251,6 +274,6 @@ local function write_commit(c, run, add_job, begins)
   end
   if s.event then RC('HSET', T .. 'sent:' .. c.id, part_of(c, s.event), part_of(c, s.event + 1)) end
   if s.supersedes then supersede(c.rest) end
-  if s.job then add_job(c, c.id .. '.' .. rev .. '.' .. seq) end
+  if s.has_job then add_job(c, c.id .. '.' .. rev .. '.' .. seq) end
   return seq, full
 end
