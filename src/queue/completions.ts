@@ -3,7 +3,7 @@
  * goes on in the slot of the last. See `lua/complete.lua` for what is committed, and for what is refused: a refused job,
  * like one whose call failed, is for the plain path.
  *
- * What has come by the end of a turn of the event loop is one call. Several calls may be under way; each job is in one.
+ * What has come by the end of a turn of the event loop is one call, or several where it is much. Several calls may be under way; each job is in one.
  */
 import { LIMITS } from '../kernel/limits.js'
 import type { CompletedJob, TransitionScripts } from './transition-scripts.js'
@@ -42,14 +42,15 @@ export class Completions {
     return new Promise((resolve) => {
       if (this.#waiting.length === 0) setImmediate(this.#flush)
       this.#waiting.push({ job, resolve })
+      // Redis may begin with these while this turn still ends other jobs.
+      if (this.#waiting.length === LIMITS.completionsPerCall) this.#flush()
     })
   }
 
   #flush = (): void => {
     const waiting = this.#waiting
     this.#waiting = []
-    for (let i = 0; i < waiting.length; i += LIMITS.completionsPerCall)
-      void this.#call(waiting.slice(i, i + LIMITS.completionsPerCall))
+    if (waiting.length > 0) void this.#call(waiting)
   }
 
   async #call(waiting: readonly Waiting[]): Promise<void> {
@@ -68,6 +69,7 @@ export class Completions {
 function completionOf(reply: unknown, at: number): Completion {
   if (reply === 0) return REFUSED
   if (typeof reply === 'string') return { kind: 'failed', error: new Error(reply) }
-  if (Array.isArray(reply)) return { kind: 'left', at, fetched: reply }
+  if (Array.isArray(reply))
+    return { kind: 'left', at, fetched: typeof reply[0] === 'string' ? JSON.parse(reply[0]) : reply }
   return { kind: 'follows', at, historyFull: reply === 2 }
 }

@@ -79,7 +79,11 @@ const done = (token: string, block: CommitBlock, more: Partial<CompletedJob> = {
   ...more,
 })
 
-const complete = async (jobs: readonly CompletedJob[], slot = SLOT) => (await scripts!.complete(jobs, slot)).replies
+/** Replies as the script's header lists them, with the text of a fetched job parsed. */
+async function complete(jobs: readonly CompletedJob[], slot = SLOT): Promise<unknown[]> {
+  const { replies } = await scripts!.complete(jobs, slot)
+  return replies.map((reply) => (Array.isArray(reply) && typeof reply[0] === 'string' ? JSON.parse(reply[0]) : reply))
+}
 
 /** All queues of a test are empty before the next. */
 beforeEach(async () => {

@@ -16,7 +16,8 @@
   Returns  { NOW, reply per job }:
            0                         refused
            1 | 2                     the run's next job is active in this slot; 2: its history is full
-           { job, id, 0, 0, snap }   the run has no next job; this one was fetched, as BullMQ's fetch replies
+           { json }                  the run has no next job; another was fetched: [job, id, 0, 0, snapshot], as BullMQ's
+                                     fetch replies, in one text, which Node reads at a fraction of the price
            { 0, 0, 0, at }           nothing is waiting; the next delayed job is due at this time (0 none)
            text                      an error of Redis's: a key of this run is not what it should be
   Cost     O(active jobs of the shard) for one list scan a job, else O(1).
@@ -139,7 +140,9 @@ local function fetch(token)
   -- Of a field that stands there twice, the later one counts.
   job[n + 1], job[n + 2], job[n + 3], job[n + 4], job[n + 5], job[n + 6] = 'processedOn', NOW_S, 'pb', WORKER, 'ats', starts
   local run_id = match(job_id, '^(.+)%.%d+%.%d+$')
-  return { job, job_id, 0, 0, run_id and snapshot(run_id) or nil }
+  local snap = run_id and snapshot(run_id)
+  if snap then snap[2], snap[3] = snap[2] or cjson.null, snap[3] or cjson.null end
+  return { cjson.encode({ job, job_id, 0, 0, snap or cjson.null }) }
 end
 
 -- The same call once more, when the connection was lost after it had been carried out: the run stands at the very job that
