@@ -139,6 +139,12 @@ export const LIMITS = {
   knownRuns: 100,
   /** Procedures and versions kept compiled in one process. */
   cachedProcedures: 1_000,
+  /** Crashes of an action's worker that were its own, as it ran alone; then its action is not run again. */
+  crashesAlone: 3,
+  /** Crashes of an action's worker of any kind; then its action is not run again. */
+  crashes: 20,
+  /** How long an action whose worker died once runs alone at most; ten times as long with each further crash. */
+  aloneMs: 20_000,
   /** Aborts remembered that came before the job they are for. */
   earlyAborts: 5_000,
   /** Longest time between two looks at the deadlines; a nearer deadline wakes the sweepers. */

@@ -16,12 +16,18 @@ export interface RunJob {
   readonly snapshot: RunSnapshot | undefined
   /** What its handler remembers of it from one call to the next. */
   memory?: object
+  /**
+   * Of a job whose worker died: counts that its action begins as its process's only one, or takes that back. Resolves with
+   * the count, which are crashes of its own but for this beginning; -1 when the job is another worker's.
+   */
+  countAlone?: (by: 1 | -1) => Promise<number>
 }
 
 /** A job as BullMQ fetched it, with the run that it belongs to; none, where it is none of ours. */
 export class TransitionJob extends Job {
   snapshot: RunSnapshot | undefined
   memory?: object
+  countAlone?: (by: 1 | -1) => Promise<number>
   /** Its options as they are stored with it, as text. */
   storedOptions = ''
   /** It was not fetched, but follows another job of its run in the same slot; its handler knows the run. */

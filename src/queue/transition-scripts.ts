@@ -55,6 +55,7 @@ const SCRIPTS = {
   fetch: 'fetch',
   claimDue: 'claim-due',
   read: 'read',
+  alone: 'alone',
 } as const
 type ScriptName = keyof typeof SCRIPTS
 
@@ -183,6 +184,11 @@ export class TransitionScripts {
   /** Fetches the next job; see `lua/fetch.lua`. `bull`: the arguments of BullMQ's own script. */
   async fetch(bull: readonly unknown[]): Promise<[reply: unknown, now: number]> {
     return (await this.#call('fetch', bull, false)) as [unknown, number]
+  }
+
+  /** Counts a beginning of the job's action as its process's only one, or takes it back; see `lua/alone.lua`. */
+  async countAlone(jobId: string, token: string, by: 1 | -1): Promise<number> {
+    return (await this.#call('alone', [jobId, token, by], true)) as number
   }
 
   /**

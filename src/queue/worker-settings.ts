@@ -1,5 +1,6 @@
 import type { WorkerOptions } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { LIMITS } from '../kernel/limits.js'
 import { BACKOFF } from './job-options.js'
 import type { JobEnd } from './transition-backend.js'
 import type { JobHandler } from './transition-job.js'
@@ -24,8 +25,6 @@ export interface TransitionWorkerOptions {
   readonly handler: JobHandler
 }
 
-/** How often a job may lose its worker before it is given up: the fourth pick-up does not run the action. */
-const MAX_STALLED = 3
 /** How long is waited before Redis is asked again, ms. */
 export const RETRY_DELAY_MS = 1_000
 
@@ -38,7 +37,7 @@ export function bullWorkerOptions(options: TransitionWorkerOptions): WorkerOptio
     concurrency: options.concurrency,
     lockDuration: options.lockDurationMs,
     stalledInterval: options.stalledIntervalMs,
-    maxStalledCount: MAX_STALLED,
+    maxStalledCount: LIMITS.crashes,
     removeOnComplete: { count: options.keepCompleted },
     removeOnFail: { count: options.keepFailed },
     drainDelay: 1,

@@ -15,6 +15,7 @@ import { stateOf } from '../engine/enter.js'
 import type { EntryDraft } from '../engine/history.js'
 import { parseJobId, type RunRecord } from '../engine/run.js'
 import { isEnded } from '../engine/status.js'
+import { NonRetryableError } from '../kernel/errors.js'
 import type { CompiledProcedure } from '../procedure/compile.js'
 import { attemptOf, type RunSnapshot } from '../queue/run-hash.js'
 import type { JobEnd } from '../queue/transition-backend.js'
@@ -25,7 +26,9 @@ import { decodeRun } from '../runs/run-codec.js'
 import type { Telemetry } from '../runs/telemetry.js'
 import { type Attempt, RELEASED } from './attempt.js'
 import { observedAttempt } from './observed-attempt.js'
-import type { AbortReason, RunningJobs } from './running-jobs.js'
+import type { AbortReason, RunningJob, RunningJobs } from './running-jobs.js'
+import { solitude } from './solitude.js'
+import { CONVICTED, NOT_BEGUN, runSuspect } from './suspect.js'
 
 /** Events of a worker, as its owner hears them; see {@link ProcedureWorker}. */
 export interface JobObserver {
@@ -53,6 +56,17 @@ export interface JobObserver {
 const NOT_CURRENT = Symbol('not current')
 /** The action did not run: its run is paused. */
 const HELD = Symbol('held')
+
+/** Runs an action beside the others of this process, once no suspect is alone in it. */
+async function besideOthers<Result>(act: () => Promise<Result>): Promise<Result> {
+  const waits = solitude.begin()
+  if (waits) await waits
+  try {
+    return await act()
+  } finally {
+    solitude.end()
+  }
+}
 
 /** What leads to a compensation, as its action sees it. */
 const ROLLBACK_EVENT = { name: 'rollback' }
@@ -126,7 +140,7 @@ export class RunJobHandler implements JobHandler {
   }
 
   async run(job: RunJob): Promise<unknown> {
-    const { running, observer, actions, logger } = this.#parts
+    const { running } = this.#parts
     const memory = this.#memory(job)
     const run = this.#currentRun(job)
     if (!run) return NOT_CURRENT
@@ -134,12 +148,11 @@ export class RunJobHandler implements JobHandler {
     const slot = running.begin(job.id, job)
     try {
       if (slot.reason) return NOT_CURRENT
-      memory.run = run
-      const work = workOf(memory.procedure ?? (await this.#procedureOf(memory, run)), run)
-      const { id: runId, procedure, version, revision } = run
-      observer.started({ runId, procedure, version, state: work.state, revision, attempt: memory.attempt })
-      const attempt: Attempt = { run, ...work, number: memory.attempt, slot, registry: actions, logger }
-      const outcome = await observedAttempt(attempt, this.#parts.telemetry)
+      const procedure = memory.procedure ?? (await this.#procedureOf(memory, run))
+      const act = () => this.#act(memory, run, procedure, slot)
+      const outcome = await (job.stalledCounter === 0 ? besideOthers(act) : runSuspect(job, solitude, act))
+      if (outcome === CONVICTED) throw new NonRetryableError(workerLost(job).message, 'worker_lost')
+      if (outcome === NOT_BEGUN) return NOT_CURRENT
       if (outcome !== RELEASED) memory.outcome = outcome
       return outcome
     } catch (thrown) {
@@ -148,6 +161,23 @@ export class RunJobHandler implements JobHandler {
       // A released slot stays until its outcome has been passed over.
       if (!slot.released) running.end(slot)
     }
+  }
+
+  /** Runs the action, unless its job was given back or is obsolete by now. */
+  #act(
+    memory: JobMemory,
+    run: RunRecord,
+    compiled: CompiledProcedure,
+    slot: RunningJob<RunJob>,
+  ): Promise<ActionOutcome | typeof RELEASED | typeof NOT_BEGUN> {
+    if (slot.released) return Promise.resolve(RELEASED)
+    if (slot.reason) return Promise.resolve(NOT_BEGUN)
+    const { observer, actions: registry, logger, telemetry } = this.#parts
+    memory.run = run
+    const work = workOf(compiled, run)
+    const { id: runId, procedure, version, revision } = run
+    observer.started({ runId, procedure, version, state: work.state, revision, attempt: memory.attempt })
+    return observedAttempt({ run, ...work, number: memory.attempt, slot, registry, logger }, telemetry)
   }
 
   succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): JobEnd | Promise<JobEnd> {
@@ -313,9 +343,10 @@ function workOf(procedure: CompiledProcedure, run: RunRecord): Pick<Attempt, 'ac
 }
 
 function workerLost(job: RunJob): ActionFailure {
+  const times = `${job.stalledCounter} times`
   return {
     code: 'worker_lost',
-    message: `the worker of this action died, or stopped renewing its lock, ${job.stalledCounter} times`,
+    message: `the worker of this action died, or stopped renewing its lock, ${times}; see "Actions that kill their worker" in docs/actions.md`,
     nonRetryable: true,
   }
 }

@@ -36,9 +36,13 @@ export class KillableProcess {
     return new KillableProcess(child)
   }
 
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
   /** SIGKILL, and its end. */
   async kill(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    if (!this.isRunning) return
     const gone = once(this.#child, 'exit')
     this.#child.kill('SIGKILL')
     await gone

@@ -51,5 +51,6 @@ elseif kind == 'retry' then
   reply = bull_retryJob(keys_retryJob(job_id), bull)
 else
   reply = bull_moveJobFromActiveToWait(keys_moveJobFromActiveToWait(job_id), bull)
+  RC('HDEL', P .. job_id, 'alone') -- given back is no crash
 end
 return { 1, with_snapshot(reply or 0), NOW }
