@@ -57,17 +57,6 @@ const NOT_CURRENT = Symbol('not current')
 /** The action did not run: its run is paused. */
 const HELD = Symbol('held')
 
-/** Runs an action beside the others of this process, once no suspect is alone in it. */
-async function besideOthers<Result>(act: () => Promise<Result>): Promise<Result> {
-  const waits = solitude.begin()
-  if (waits) await waits
-  try {
-    return await act()
-  } finally {
-    solitude.end()
-  }
-}
-
 /** What leads to a compensation, as its action sees it. */
 const ROLLBACK_EVENT = { name: 'rollback' }
 
@@ -149,8 +138,19 @@ export class RunJobHandler implements JobHandler {
     try {
       if (slot.reason) return NOT_CURRENT
       const procedure = memory.procedure ?? (await this.#procedureOf(memory, run))
+      let outcome: Awaited<ReturnType<typeof act>> | typeof CONVICTED
       const act = () => this.#act(memory, run, procedure, slot)
-      const outcome = await (job.stalledCounter === 0 ? besideOthers(act) : runSuspect(job, solitude, act))
+      if (job.stalledCounter > 0) {
+        outcome = await runSuspect(job, solitude, act)
+      } else {
+        const waits = solitude.begin()
+        try {
+          if (waits) await waits
+          outcome = await act()
+        } finally {
+          solitude.end()
+        }
+      }
       if (outcome === CONVICTED) throw new NonRetryableError(workerLost(job).message, 'worker_lost')
       if (outcome === NOT_BEGUN) return NOT_CURRENT
       if (outcome !== RELEASED) memory.outcome = outcome

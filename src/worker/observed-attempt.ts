@@ -3,11 +3,11 @@ import type { Telemetry } from '../runs/telemetry.js'
 import { type Attempt, RELEASED, runAttempt } from './attempt.js'
 
 /** Does one attempt, and tells of its begin and end. Rejects with an {@link AttemptError}. */
-export async function observedAttempt(
-  attempt: Attempt,
-  telemetry: Telemetry,
-): Promise<ActionOutcome | typeof RELEASED> {
-  if (!telemetry.heard) return runAttempt(attempt)
+export function observedAttempt(attempt: Attempt, telemetry: Telemetry): Promise<ActionOutcome | typeof RELEASED> {
+  return telemetry.heard ? toldAttempt(attempt, telemetry) : runAttempt(attempt)
+}
+
+async function toldAttempt(attempt: Attempt, telemetry: Telemetry): Promise<ActionOutcome | typeof RELEASED> {
   const { run, state, number, action } = attempt
   const who = {
     runId: run.id,
