@@ -24,6 +24,8 @@ import type { Registry } from '../runs/registry.js'
 import { decodeRun } from '../runs/run-codec.js'
 import type { Telemetry } from '../runs/telemetry.js'
 import { type Attempt, RELEASED } from './attempt.js'
+import type { EventLoopWatch } from './event-loop-watch.js'
+import type { IsolatedActions } from './isolation/isolated-actions.js'
 import { observedAttempt } from './observed-attempt.js'
 import type { AbortReason, RunningJobs } from './running-jobs.js'
 
@@ -78,6 +80,8 @@ interface JobMemory {
 export interface JobHandlerParts {
   readonly registry: Registry
   readonly actions: ActionRegistry
+  readonly isolated: IsolatedActions
+  readonly eventLoop: EventLoopWatch
   readonly running: RunningJobs<RunJob>
   readonly logger: Logger
   readonly observer: JobObserver
@@ -126,7 +130,7 @@ export class RunJobHandler implements JobHandler {
   }
 
   async run(job: RunJob): Promise<unknown> {
-    const { running, observer, actions, logger } = this.#parts
+    const { running, observer, actions, isolated, eventLoop, logger } = this.#parts
     const memory = this.#memory(job)
     const run = this.#currentRun(job)
     if (!run) return NOT_CURRENT
@@ -138,7 +142,8 @@ export class RunJobHandler implements JobHandler {
       const work = workOf(memory.procedure ?? (await this.#procedureOf(memory, run)), run)
       const { id: runId, procedure, version, revision } = run
       observer.started({ runId, procedure, version, state: work.state, revision, attempt: memory.attempt })
-      const attempt: Attempt = { run, ...work, number: memory.attempt, slot, registry: actions, logger }
+      const by = { registry: actions, isolated, eventLoop, logger }
+      const attempt: Attempt = { run, ...work, number: memory.attempt, slot, ...by }
       const outcome = await observedAttempt(attempt, this.#parts.telemetry)
       if (outcome !== RELEASED) memory.outcome = outcome
       return outcome

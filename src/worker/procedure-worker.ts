@@ -24,6 +24,8 @@ import { type Namespace, openNamespace, type Shard } from '../runs/namespace.js'
 import { Registry } from '../runs/registry.js'
 import { RunMover } from '../runs/run-mover.js'
 import { Telemetry } from '../runs/telemetry.js'
+import { EventLoopWatch } from './event-loop-watch.js'
+import { IsolatedActions } from './isolation/isolated-actions.js'
 import { RunJobHandler } from './job-handler.js'
 import { stderrLogger } from './logger.js'
 import { type AbortReason, parseAbort, RunningJobs } from './running-jobs.js'
@@ -77,6 +79,8 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   readonly #actions: ActionRegistry
   readonly #logger: Logger
   readonly #running = new RunningJobs<RunJob>()
+  readonly #isolated: IsolatedActions
+  readonly #eventLoop: EventLoopWatch
   #phase: 'idle' | 'running' | 'closing' | 'closed' = 'idle'
   #connection: RedisConnection | undefined
   #subscriber: Redis | undefined
@@ -93,6 +97,11 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     this.#options = options
     this.#actions = new ActionRegistry(options.actions)
     this.#logger = options.logger ?? stderrLogger()
+    this.#isolated = new IsolatedActions(this.#checked.isolation)
+    this.#eventLoop = new EventLoopWatch(
+      () => {},
+      (blockedMs) => this.#wasBlocked(blockedMs),
+    )
     // Node throws on an unheard 'error'; a worker goes on after each of them.
     this.on('error', () => {})
   }
@@ -152,6 +161,8 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     this.#handler = new RunJobHandler({
       registry,
       actions: this.#actions,
+      isolated: this.#isolated,
+      eventLoop: this.#eventLoop,
       running: this.#running,
       logger: this.#logger,
       telemetry,
@@ -175,6 +186,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     )
     for (const worker of this.#workers) worker.run().catch((error: Error) => this.#tell('error', error))
     for (const sweeper of this.#sweepers.values()) sweeper.start()
+    this.#eventLoop.start()
   }
 
   #makeWorker(shard: Shard, client: Redis, concurrency: number): TransitionWorker {
@@ -237,10 +249,17 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
       const ended = await within(GRACE_MS, Promise.all([drained, stopped]))
       if (!ended) for (const worker of this.#workers) worker.abandon()
     }
+    this.#eventLoop.stop()
+    await this.#isolated.close()
     this.#subscriber?.disconnect()
     await this.#connection?.close()
     this.#phase = 'closed'
     this.#tell('closed')
+  }
+
+  #wasBlocked(blockedMs: number): void {
+    const jobs = this.#running.all().map(({ id }) => id)
+    this.#logger.warn({ blockedMs, jobs }, 'the event loop was blocked')
   }
 
   async #giveBack(): Promise<void> {
