@@ -83,7 +83,6 @@ function brokeTheProtocol(cut: boolean): IsolatedFailure {
 /** The attempt that the process is busy with. */
 interface Current {
   readonly task: IsolatedTask
-  readonly log: AttemptLog
   readonly resolve: (outcome: ActionOutcome) => void
   readonly reject: (error: Error) => void
   readonly stop: () => void
@@ -103,6 +102,8 @@ export class IsolatedProcess {
   /** What its guard said of its memory, MiB. */
   #exceededMb: number | undefined
   #lastWords = ''
+  /** Of its current action, or of the last: what that wrote on stdout may come behind its end. */
+  #log: AttemptLog | undefined
   #usable = true
   #began = false
   /** Resolves when the process has exited. */
@@ -146,7 +147,8 @@ export class IsolatedProcess {
     return new Promise((resolve, reject) => {
       const onAbort = () => this.#abort(task.signal.reason as Error)
       const stop = () => task.signal.removeEventListener('abort', onAbort)
-      this.#current = { task, log: new AttemptLog(task.logger), resolve, reject, stop, timer: undefined }
+      this.#log = new AttemptLog(task.logger)
+      this.#current = { task, resolve, reject, stop, timer: undefined }
       const { action, context, info } = task
       this.#send({ type: 'run', action, context, info })
       this.#killAfter(LIMITS.isolatedStartMs, () =>
@@ -246,7 +248,7 @@ export class IsolatedProcess {
 
   #output(stream: 'stdout' | 'stderr', line: string): void {
     if (stream === 'stderr') this.#lastWords = `${this.#lastWords}\n${line}`.slice(-LAST_WORDS_CHARS)
-    this.#current?.log.output(stream, line)
+    this.#log?.output(stream, line)
   }
 
   #hear(line: string, cut: boolean): void {
@@ -255,7 +257,7 @@ export class IsolatedProcess {
     else if (this.#usable || this.#current) this.kill(brokeTheProtocol(cut))
   }
 
-  #take(message: FromProcess, { task, log }: Current, bytes: number): void {
+  #take(message: FromProcess, { task }: Current, bytes: number): void {
     switch (message.type) {
       case 'began':
         this.#began = true
@@ -266,7 +268,7 @@ export class IsolatedProcess {
         task.onHeartbeat()
         break
       case 'log':
-        log.write(message.level, bytes, message.fields, message.message)
+        this.#log?.write(message.level, bytes, message.fields, message.message)
         break
       case 'succeeded':
         this.#finish(message.spent, ({ resolve }) => resolve(checkedOutcome(message.outcome)))
