@@ -144,6 +144,8 @@ export const LIMITS = {
   blockedJobsTold: 100,
   /** How long the locks of a worker whose event loop is blocked are renewed for it, unless it says otherwise. */
   blockedMs: 60_000,
+  /** The most that it may say. */
+  blockedMostMs: 3_600_000,
   /** Shards of one namespace. */
   shards: 256,
   /** Items of one page of a list. */

@@ -14,6 +14,7 @@ import type { Logger } from '../actions/action.js'
 import { ActionRegistry } from '../actions/action-registry.js'
 import type { ActionFailure } from '../actions/outcome.js'
 import { ProcessionError } from '../kernel/errors.js'
+import { LIMITS } from '../kernel/limits.js'
 import { longTimeout } from '../kernel/long-timeout.js'
 import type { RunJob } from '../queue/transition-job.js'
 import { TransitionWorker } from '../queue/transition-worker.js'
@@ -27,6 +28,7 @@ import { Telemetry } from '../runs/telemetry.js'
 import { EventLoopWatch } from './event-loop-watch.js'
 import { IsolatedActions } from './isolation/isolated-actions.js'
 import { RunJobHandler } from './job-handler.js'
+import { LockKeeper } from './lock-keeper/lock-keeper.js'
 import { stderrLogger } from './logger.js'
 import { type AbortReason, parseAbort, RunningJobs } from './running-jobs.js'
 import { TimerSweeper } from './timer-sweeper.js'
@@ -47,12 +49,19 @@ export interface ProcedureWorkerEvents {
   discarded: [{ runId: string; jobId: string; reason: AbortReason | 'stale' | 'lost' }]
   /** A job's worker died, or did not renew its lock; the job is repeated. */
   stalled: [{ jobId: string }]
+  /**
+   * Something blocked the event loop for a second or more. `jobs` were running then, those in `lost` have lost their locks by
+   * it: other workers repeat them, and what they still come to is discarded. At most 100 ids each.
+   */
+  blocked: [{ blockedMs: number; jobs: string[]; lost: string[] }]
   /** Trouble that the worker goes on after, e.g. a lost connection. */
   error: [Error]
   closed: []
 }
 
 const DRAIN_MS = 30_000
+/** A worker says at least so often in a lock's time that its event loop is free. */
+const BEATS_OF_A_LOCK = 10
 /** How long each further step of a shutdown may take when Redis does not answer. */
 const GRACE_MS = 2_000
 
@@ -81,6 +90,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   readonly #running = new RunningJobs<RunJob>()
   readonly #isolated: IsolatedActions
   readonly #eventLoop: EventLoopWatch
+  #lockKeeper: LockKeeper | undefined
   #phase: 'idle' | 'running' | 'closing' | 'closed' = 'idle'
   #connection: RedisConnection | undefined
   #subscriber: Redis | undefined
@@ -99,8 +109,9 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     this.#logger = options.logger ?? stderrLogger()
     this.#isolated = new IsolatedActions(this.#checked.isolation)
     this.#eventLoop = new EventLoopWatch(
-      () => {},
-      (blockedMs) => this.#wasBlocked(blockedMs),
+      this.#checked.lockDuration / BEATS_OF_A_LOCK,
+      () => this.#lockKeeper?.beat(),
+      (blockedMs) => void this.#wasBlocked(blockedMs),
     )
     // Node throws on an unheard 'error'; a worker goes on after each of them.
     this.on('error', () => {})
@@ -136,6 +147,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
       await this.#serve(namespace)
     } catch (error) {
       this.#phase = 'closed'
+      await this.#lockKeeper?.close()
       this.#subscriber?.disconnect()
       await this.#connection.close()
       throw asCallError(error)
@@ -181,9 +193,10 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     const concurrency = Math.max(1, Math.ceil(this.#checked.concurrency / shards.length))
     this.#workers = shards.map((shard) => this.#makeWorker(shard, client, concurrency))
     // A worker without its scripts would fail at each fetch, and try again for ever.
-    await Promise.all(
-      this.#workers.map((worker) => worker.waitUntilReady().then(() => worker.transitions.scripts.ready())),
-    )
+    await Promise.all([
+      ...this.#workers.map((worker) => worker.waitUntilReady().then(() => worker.transitions.scripts.ready())),
+      this.#startLockKeeper(client),
+    ])
     for (const worker of this.#workers) worker.run().catch((error: Error) => this.#tell('error', error))
     for (const sweeper of this.#sweepers.values()) sweeper.start()
     this.#eventLoop.start()
@@ -250,16 +263,46 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
       if (!ended) for (const worker of this.#workers) worker.abandon()
     }
     this.#eventLoop.stop()
-    await this.#isolated.close()
+    await Promise.all([this.#isolated.close(), this.#lockKeeper?.close()])
     this.#subscriber?.disconnect()
     await this.#connection?.close()
     this.#phase = 'closed'
     this.#tell('closed')
   }
 
-  #wasBlocked(blockedMs: number): void {
-    const jobs = this.#running.all().map(({ id }) => id)
-    this.#logger.warn({ blockedMs, jobs }, 'the event loop was blocked')
+  /** Without it the worker works as well, until something blocks its event loop for longer than a lock holds. */
+  async #startLockKeeper(client: Redis): Promise<void> {
+    const { maxBlockedMs } = this.#checked
+    if (maxBlockedMs === 0) return
+    try {
+      const locks = this.#workers.map(({ heldLocks }) => heldLocks)
+      this.#lockKeeper = await LockKeeper.start(client.options, locks, maxBlockedMs)
+    } catch (error) {
+      const { message } = error as Error
+      this.#logger.warn({ message }, 'no thread can renew locks while an action blocks the event loop')
+    }
+  }
+
+  /** Tells of a block, and which running jobs have lost their locks by it: others repeat them. */
+  async #wasBlocked(blockedMs: number): Promise<void> {
+    const running = this.#running.all()
+    const lost: string[] = []
+    try {
+      for (const worker of this.#workers) {
+        const jobs = running.flatMap(({ job }) => (job?.queueName === worker.name ? job : []))
+        if (jobs.length > 0) lost.push(...(await worker.renewLocks(jobs)))
+      }
+    } catch (error) {
+      this.#tell('error', error as Error)
+    }
+    const lostNow = running.filter((slot) => lost.includes(slot.id) && this.#running.get(slot.id) === slot)
+    for (const slot of lostNow) slot.abort('lock_lost')
+    const told = (slots: readonly { id: string }[]) => slots.slice(0, LIMITS.blockedJobsTold).map(({ id }) => id)
+    const event = { blockedMs, jobs: told(running), lost: told(lostNow) }
+    const consequence =
+      lostNow.length > 0 ? 'jobs have lost their locks and are repeated' : 'no running job lost its lock'
+    this.#logger.warn(event, `an action blocked the event loop for ${blockedMs} ms; ${consequence}`)
+    this.#tell('blocked', event)
   }
 
   async #giveBack(): Promise<void> {

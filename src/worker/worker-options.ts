@@ -91,7 +91,7 @@ const schema = z.strictObject({
   bullmqEvents: z.boolean().default(false),
   sticky: z.boolean().default(true),
   isolation: isolation.prefault({}),
-  maxBlockedMs: z.int().min(0).max(3_600_000).default(LIMITS.blockedMs),
+  maxBlockedMs: z.int().min(0).max(LIMITS.blockedMostMs).default(LIMITS.blockedMs),
 })
 
 export type CheckedWorkerOptions = z.infer<typeof schema> & { readonly stalledInterval: number }

@@ -66,7 +66,7 @@ function wishToEnd(): Promise<string> {
 
 function makeWorker(args: WorkerArguments, actions: ActionModules): ProcedureWorker {
   const { prefix, concurrency, shards, lockDuration, stalledInterval } = args
-  const { isolatedMemory, isolatedProcesses, isolatedEnv } = args
+  const { maxBlocked, isolatedMemory, isolatedProcesses, isolatedEnv } = args
   return new ProcedureWorker({
     connection: args.redisUrl,
     actions,
@@ -79,6 +79,7 @@ function makeWorker(args: WorkerArguments, actions: ActionModules): ProcedureWor
       ...(isolatedProcesses !== undefined && { processes: isolatedProcesses }),
     },
     ...(prefix !== undefined && { prefix }),
+    ...(maxBlocked !== undefined && { maxBlockedMs: maxBlocked }),
     ...(concurrency !== undefined && { concurrency }),
     ...(shards !== undefined && { shards }),
     ...(lockDuration !== undefined && { lockDuration }),

@@ -15,6 +15,7 @@ const schema = z.object({
   shards: z.array(z.int()).optional(),
   lockDuration: z.int().optional(),
   stalledInterval: z.int().optional(),
+  maxBlocked: z.int().optional(),
   isolatedMemory: z.int().optional(),
   isolatedProcesses: z.int().optional(),
   isolatedEnv: z.array(z.string()).default([]),
@@ -38,6 +39,11 @@ export function addWorkerOptions(command: Command): Command {
     .option('--shards <list>', 'shards to serve, e.g. 0,1 (default: all)', wholeNumbers(LIMITS.shards - 1))
     .option('--lock-duration <ms>', "a dead worker's actions are repeated after it (default: 30000)", milliseconds)
     .option('--stalled-interval <ms>', 'how often to look for them (default: half of it)', milliseconds)
+    .option(
+      '--max-blocked <ms>',
+      `how long locks are renewed while an action blocks the process; 0: not (default: ${LIMITS.blockedMs})`,
+      wholeNumber(0, LIMITS.blockedMostMs),
+    )
     .option(
       '--isolated-memory <mb>',
       `heap of the process of one "isolate" action (default: ${LIMITS.isolatedMemoryMb})`,
@@ -86,6 +92,7 @@ export function argumentsLine(args: WorkerArguments): string[] {
     ['--shards', args.shards?.join(',')],
     ['--lock-duration', args.lockDuration],
     ['--stalled-interval', args.stalledInterval],
+    ['--max-blocked', args.maxBlocked],
     ['--isolated-memory', args.isolatedMemory],
     ['--isolated-processes', args.isolatedProcesses],
     ...args.isolatedEnv.map((name): [string, string] => ['--isolated-env', name]),
