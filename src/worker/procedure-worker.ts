@@ -30,7 +30,7 @@ import { IsolatedActions } from './isolation/isolated-actions.js'
 import { RunJobHandler } from './job-handler.js'
 import { LockKeeper } from './lock-keeper/lock-keeper.js'
 import { stderrLogger } from './logger.js'
-import { type AbortReason, parseAbort, RunningJobs } from './running-jobs.js'
+import { type AbortReason, parseAbort, type RunningJob, RunningJobs } from './running-jobs.js'
 import { TimerSweeper } from './timer-sweeper.js'
 import { type CheckedWorkerOptions, checkWorkerOptions, type ProcedureWorkerOptions } from './worker-options.js'
 
@@ -295,7 +295,9 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     } catch (error) {
       this.#tell('error', error as Error)
     }
-    const lostNow = running.filter((slot) => lost.includes(slot.id) && this.#running.get(slot.id) === slot)
+    // One that has ended meanwhile has no lock either; one that was told to stop was found out by BullMQ's own renewal.
+    const isCutOff = (slot: RunningJob<RunJob>) => slot.reason !== undefined || this.#running.get(slot.id) === slot
+    const lostNow = running.filter((slot) => lost.includes(slot.id) && isCutOff(slot))
     for (const slot of lostNow) slot.abort('lock_lost')
     const told = (slots: readonly { id: string }[]) => slots.slice(0, LIMITS.blockedJobsTold).map(({ id }) => id)
     const event = { blockedMs, jobs: told(running), lost: told(lostNow) }
