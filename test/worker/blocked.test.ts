@@ -44,8 +44,11 @@ function blockingActions(begun: string[]) {
       block(BLOCK_MS)
     }),
     short: action(() => delay(500)),
-    /** Silent for less than it may be, but for the block. Its end comes over a pipe, as an answer from the network does: behind the timers that are due. */
-    limited: action(async () => void (await promisify(execFile)('sleep', ['1']))),
+    /** Silent for less than it may be, but for the block. Like answers from the network, its end is read, step by step. */
+    limited: action(async () => {
+      await promisify(execFile)('sleep', ['1'])
+      await promisify(execFile)('sleep', ['0.1'])
+    }),
     long: action(({ signal }) => {
       const told = new Promise((resolve) => signal.addEventListener('abort', () => resolve(signal.reason.code)))
       return Promise.race([over.wait, told.then((code) => ({ told: code }))])
