@@ -25,12 +25,13 @@ import { type Namespace, openNamespace, type Shard } from '../runs/namespace.js'
 import { Registry } from '../runs/registry.js'
 import { RunMover } from '../runs/run-mover.js'
 import { Telemetry } from '../runs/telemetry.js'
+import { cutOff } from './cut-off.js'
 import { EventLoopWatch } from './event-loop-watch.js'
 import { IsolatedActions } from './isolation/isolated-actions.js'
 import { RunJobHandler } from './job-handler.js'
 import { LockKeeper } from './lock-keeper/lock-keeper.js'
 import { stderrLogger } from './logger.js'
-import { type AbortReason, parseAbort, type RunningJob, RunningJobs } from './running-jobs.js'
+import { type AbortReason, parseAbort, RunningJobs } from './running-jobs.js'
 import { TimerSweeper } from './timer-sweeper.js'
 import { type CheckedWorkerOptions, checkWorkerOptions, type ProcedureWorkerOptions } from './worker-options.js'
 
@@ -286,23 +287,13 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   /** Tells of a block, and which running jobs have lost their locks by it: others repeat them. */
   async #wasBlocked(blockedMs: number): Promise<void> {
     const running = this.#running.all()
-    const lost: string[] = []
-    try {
-      for (const worker of this.#workers) {
-        const jobs = running.flatMap(({ job }) => (job?.queueName === worker.name ? job : []))
-        if (jobs.length > 0) lost.push(...(await worker.renewLocks(jobs)))
-      }
-    } catch (error) {
-      this.#tell('error', error as Error)
-    }
-    // One that has ended meanwhile has no lock either; one that was told to stop was found out by BullMQ's own renewal.
-    const isCutOff = (slot: RunningJob<RunJob>) => slot.reason !== undefined || this.#running.get(slot.id) === slot
-    const lostNow = running.filter((slot) => lost.includes(slot.id) && isCutOff(slot))
-    for (const slot of lostNow) slot.abort('lock_lost')
+    const lost = await cutOff(running, this.#workers).catch((error: Error) => {
+      this.#tell('error', error)
+      return []
+    })
     const told = (slots: readonly { id: string }[]) => slots.slice(0, LIMITS.blockedJobsTold).map(({ id }) => id)
-    const event = { blockedMs, jobs: told(running), lost: told(lostNow) }
-    const consequence =
-      lostNow.length > 0 ? 'jobs have lost their locks and are repeated' : 'no running job lost its lock'
+    const event = { blockedMs, jobs: told(running), lost: told(lost) }
+    const consequence = lost.length > 0 ? 'jobs have lost their locks and are repeated' : 'no running job lost its lock'
     this.#logger.warn(event, `an action blocked the event loop for ${blockedMs} ms; ${consequence}`)
     this.#tell('blocked', event)
   }

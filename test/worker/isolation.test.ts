@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadActionsFiles } from '../../src/actions/action-registry.js'
 import type { RunState } from '../../src/runs/run-state.js'
+import { ProcedureWorker } from '../../src/worker/procedure-worker.js'
 import { NOTHING_LEFT, openTestNamespace } from '../support/fleet-in-process.js'
 import { isRunning, processesNaming, waitUntil } from '../support/processes.js'
 
@@ -313,6 +314,17 @@ describe('isolated actions of one worker', () => {
     for (const { id } of [run, waits])
       expect((await other.history(id)).map(({ type }) => type)).toStrictEqual(['started', 'interrupted'])
   })
+})
+
+test.each([
+  [{ memoryMb: 1 }, /isolation\.memoryMb \(is 1\)/],
+  [{ processes: 0 }, /isolation\.processes \(is 0\)/],
+  [{ env: ['A=B'] }, /isolation\.env\.0 \(is "A=B"\)/],
+])('a worker is refused the option isolation %j', (isolation, message) => {
+  const options = { connection: ns.url, isolation }
+  expect(() => new ProcedureWorker(options)).toThrow(
+    expect.objectContaining({ code: 'invalid_argument', message: expect.stringMatching(message) }),
+  )
 })
 
 test('nothing of all that is left', async () => {

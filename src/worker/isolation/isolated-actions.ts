@@ -24,6 +24,8 @@ export interface IsolationSettings {
   readonly env: readonly string[]
 }
 
+const CLOSED = new Error('the worker was closed')
+
 interface Waiting {
   readonly take: (process: IsolatedProcess) => void
   readonly refuse: (reason: Error) => void
@@ -41,11 +43,6 @@ export class IsolatedActions {
     const files = actionsFiles.map((file) => resolvePath(file))
     this.#settings = { actionsFiles: files, memoryMb, env: environmentOf([...USUAL_ENV, ...env]) }
     this.#most = processes
-  }
-
-  /** Ids of its processes. */
-  get pids(): number[] {
-    return [...this.#all].flatMap(({ pid }) => pid ?? [])
   }
 
   /**
@@ -77,6 +74,7 @@ export class IsolatedActions {
   #freeProcess({ signal }: IsolatedTask): Promise<IsolatedProcess> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason)
+      if (this.#closed) return reject(CLOSED)
       const onAbort = () => waiting.refuse(signal.reason as Error)
       const leave = () => {
         signal.removeEventListener('abort', onAbort)
@@ -100,7 +98,6 @@ export class IsolatedActions {
 
   /** Gives waiting actions processes: idle ones first, the last that was used before others. */
   #assign(): void {
-    if (this.#closed) return
     for (const waiting of this.#waiting) {
       const process = [...this.#idle.keys()].at(-1) ?? this.#start()
       if (!process) return
@@ -137,10 +134,9 @@ export class IsolatedActions {
   /** Kills all processes; resolves when they have exited. Actions that wait fail. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true
-    const reason = new Error('the worker was closed')
-    for (const waiting of this.#waiting) waiting.refuse(reason)
+    for (const waiting of this.#waiting) waiting.refuse(CLOSED)
     const all = [...this.#all]
-    for (const process of all) process.kill(reason)
+    for (const process of all) process.kill(CLOSED)
     await Promise.all(all.map(({ exited }) => exited))
   }
 }

@@ -12,8 +12,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from '../../actions/action.js'
-import { emit } from '../../actions/action.js'
-import { type ActionFailure, type ActionOutcome, outcomeOf } from '../../actions/outcome.js'
+import type { ActionOutcome } from '../../actions/outcome.js'
 import type { JsonObject } from '../../kernel/json.js'
 import { LIMITS } from '../../kernel/limits.js'
 import { PACKAGE_ROOT } from '../../kernel/package.js'
@@ -22,13 +21,8 @@ import { AttemptLog } from './attempt-log.js'
 import { causeOfDeath } from './cause-of-death.js'
 import { GUARD_FD, MESSAGES_FD } from './descriptors.js'
 import { LineSplitter } from './line-splitter.js'
-import {
-  type FromProcess,
-  type IsolatedInfo,
-  type ProcessOutcome,
-  parseFromProcess,
-  type ToProcess,
-} from './messages.js'
+import { type FromProcess, type IsolatedInfo, parseFromProcess, type ToProcess } from './messages.js'
+import { brokeTheProtocol, checkedOutcome, IsolatedFailure, processFailure } from './process-end.js'
 
 /** The process's entry: started, never imported. */
 const ENTRY = fileURLToPath(new URL('dist/workers/isolated-action.js', PACKAGE_ROOT))
@@ -55,29 +49,6 @@ export interface IsolatedTask {
   /** The action begins now: the process is there, and the actions file loaded. */
   onBegan(): void
   onHeartbeat(): void
-}
-
-/** What an isolated action threw, or what became of its process. The class's name is what {@link failureOf} looks at. */
-class IsolatedFailure extends Error {
-  override readonly name: string
-  readonly code: string
-
-  constructor({ code, message, nonRetryable }: ActionFailure, stack?: string) {
-    super(message)
-    this.code = code
-    this.name = nonRetryable ? 'NonRetryableError' : 'IsolatedFailure'
-    if (stack !== undefined) this.stack = stack
-  }
-}
-
-/** A failure of the process: the attempt has failed, and may be repeated. */
-function processFailure(code: 'action_process_died' | 'action_memory_exceeded', message: string): IsolatedFailure {
-  return new IsolatedFailure({ code, message, nonRetryable: false })
-}
-
-function brokeTheProtocol(cut: boolean): IsolatedFailure {
-  const what = cut ? `more than ${LIMITS.isolatedMessageBytes} bytes at once` : 'what is no message'
-  return processFailure('action_process_died', `the isolated action's process was killed: it sent ${what}`)
 }
 
 /** The attempt that the process is busy with. */
@@ -313,9 +284,4 @@ export class IsolatedProcess {
     })
     return processFailure(cause.code, cause.message)
   }
-}
-
-/** An outcome that came out of the process, held to the same bounds as any: the process could have sent anything. */
-function checkedOutcome(outcome: ProcessOutcome): ActionOutcome {
-  return outcomeOf('result' in outcome ? outcome.result : emit(outcome.event, outcome.patch))
 }
