@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { loadActionsFiles } from '../../src/actions/action-registry.js'
+import { LIMITS } from '../../src/kernel/limits.js'
 import type { RunState } from '../../src/runs/run-state.js'
+import { IsolatedActions } from '../../src/worker/isolation/isolated-actions.js'
 import { ProcedureWorker } from '../../src/worker/procedure-worker.js'
 import { NOTHING_LEFT, openTestNamespace } from '../support/fleet-in-process.js'
 import { isRunning, processesNaming, waitUntil } from '../support/processes.js'
@@ -291,6 +293,21 @@ describe('isolated actions of one worker', () => {
       error: { code: 'action_not_found', message: expect.stringMatching(message), attempt: 1 },
     })
     await worker.close()
+  })
+
+  test('keep an idle process for half a minute', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const isolated = new IsolatedActions({ actionsFiles: [FILE], memoryMb: 64, processes: 1, env: [] })
+    const task = { context: {}, info: {} as never, signal: new AbortController().signal, logger }
+    const action = fn('work', 'pid') as never
+    const outcome = await isolated.run({ ...task, action, onBegan() {}, onHeartbeat() {} })
+    const pid = outcome.patch!.pid as number
+    vi.advanceTimersByTime(LIMITS.isolatedIdleMs - 1)
+    expect(isRunning(pid)).toBe(true)
+    vi.advanceTimersByTime(1)
+    await gone(pid)
+    await isolated.close()
   })
 
   test('given back at a shutdown lose no attempt, and no process stays', async () => {
