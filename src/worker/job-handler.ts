@@ -142,8 +142,8 @@ export class RunJobHandler implements JobHandler {
       const work = workOf(memory.procedure ?? (await this.#procedureOf(memory, run)), run)
       const { id: runId, procedure, version, revision } = run
       observer.started({ runId, procedure, version, state: work.state, revision, attempt: memory.attempt })
-      const by = { registry: actions, isolated, eventLoop, logger }
-      const attempt: Attempt = { run, ...work, number: memory.attempt, slot, ...by }
+      const number = memory.attempt
+      const attempt: Attempt = { run, ...work, number, slot, registry: actions, isolated, eventLoop, logger }
       const outcome = await observedAttempt(attempt, this.#parts.telemetry)
       if (outcome !== RELEASED) memory.outcome = outcome
       return outcome
