@@ -46,7 +46,7 @@ function notFound(what: string, known: string): NonRetryableError {
  * Loads the modules of an actions file: its default export, or its named exports when it has none,
  * e.g. `export const deploy = { validate, build }`. Throws `invalid_argument` naming the file.
  */
-export async function loadActionsFile(file: string): Promise<ActionModules> {
+async function loadActionsFile(file: string): Promise<ActionModules> {
   const path = resolve(file)
   let loaded: Record<string, unknown>
   try {
@@ -64,5 +64,17 @@ export async function loadActionsFile(file: string): Promise<ActionModules> {
       'invalid_argument',
       `the actions file ${path} exports nothing; export modules of functions, e.g. export const deploy = { validate, build }`,
     )
+  return modules
+}
+
+/** The modules of several actions files. Throws `invalid_argument`, also when two have a module of one name. */
+export async function loadActionsFiles(files: readonly string[]): Promise<ActionModules> {
+  const modules: Record<string, ActionModules[string]> = {}
+  for (const file of files)
+    for (const [name, module] of Object.entries(await loadActionsFile(file))) {
+      if (Object.hasOwn(modules, name))
+        throw new ProcessionError('invalid_argument', `${file} has a module ${name}, which a file before it has too`)
+      modules[name] = module
+    }
   return modules
 }

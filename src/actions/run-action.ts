@@ -8,6 +8,7 @@ import { fail } from './builtin/fail.js'
 import { http } from './builtin/http/http.js'
 import { log } from './builtin/log.js'
 import { validate } from './builtin/validate.js'
+import { runFunction } from './run-function.js'
 
 /**
  * Does one attempt of an action and returns what it returned. Throws what it threw.
@@ -35,23 +36,11 @@ export function runAction(
     case 'http':
       return http(action, context, info)
     case 'function':
-      return registry.find(action.module, action.function)(copyOf(context), argumentsOf(action.args), info)
+      return runFunction(action, context, info, registry)
     default:
       throw new NonRetryableError(
         `this release runs no actions of type ${JSON.stringify(action.type)}`,
         'action_not_found',
       )
   }
-}
-
-/** The context as the action may change it: what it does to it is its own, the run goes on from what was committed. */
-function copyOf(context: JsonObject): JsonObject {
-  for (const value of Object.values(context))
-    if (typeof value === 'object' && value !== null) return structuredClone(context)
-  return { ...context }
-}
-
-/** The arguments as the action may change them: a copy, which none at all need not be. */
-function argumentsOf(args: unknown): unknown {
-  return args === undefined || (Array.isArray(args) && args.length === 0) ? [] : structuredClone(args)
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { PACKAGE_VERSION } from '../kernel/package.js'
 import { Cli } from './cli.js'
 import { addContextCommand } from './commands/context.js'
 import { addControlCommands } from './commands/controls.js'
@@ -16,7 +17,6 @@ import { addWatchCommand } from './commands/watch.js'
 import { addWorkerCommand } from './commands/worker.js'
 import { reportFailure } from './failure.js'
 import type { Output } from './output.js'
-import { PACKAGE_VERSION } from './package.js'
 import { addSettings } from './settings.js'
 
 const GROUPS = [

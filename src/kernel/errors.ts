@@ -46,6 +46,8 @@ export const ERRORS = {
   action_not_found: run(),
   action_timeout: run(true),
   heartbeat_timeout: run(true),
+  action_memory_exceeded: run(true),
+  action_process_died: run(true),
   validation_failed: run(),
   result_invalid: run(),
   template_invalid: run(),

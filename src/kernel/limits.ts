@@ -111,6 +111,41 @@ export const LIMITS = {
   retryFactor: 100,
   /** Parallel actions of one worker process. */
   concurrency: 10_000,
+  /** One attempt of an isolated action that has no `timeout_ms` of its own. */
+  isolatedActionMs: 300_000,
+  /** From the start of an isolated action's process until the action begins: Node, and the actions file. */
+  isolatedStartMs: 30_000,
+  /** How long an isolated action may go on when it has been told to stop. */
+  isolatedStopMs: 1_000,
+  /** How long a process without an action is kept for the next. */
+  isolatedIdleMs: 30_000,
+  /** Processes for isolated actions, of one worker. */
+  isolatedProcesses: 256,
+  /** JavaScript heap of an isolated action's process, MiB, unless the worker says otherwise. */
+  isolatedMemoryMb: 256,
+  /** The least and the most that a worker may give it. */
+  isolatedMemoryMinMb: 32,
+  isolatedMemoryMaxMb: 65_536,
+  /** What the process may take beside that heap, MiB: Node itself, code, buffers. */
+  isolatedOverheadMb: 192,
+  /** How often its memory is looked at. */
+  isolatedMemoryEveryMs: 50,
+  /** One message of an isolated action's process: an outcome, in its envelope. */
+  isolatedMessageBytes: 320 * 1024,
+  /** What one attempt of an isolated action may write: by `info.log`, on stdout and on stderr. */
+  isolatedLogBytes: 256 * 1024,
+  /** One line of it. */
+  isolatedLogLineBytes: 16 * 1024,
+  /** Names of environment variables that isolated actions see, beside the usual ones. */
+  isolatedEnvNames: 100,
+  /** A block of the event loop from here on is told. */
+  blockedToldMs: 1_000,
+  /** Jobs that are named with it. */
+  blockedJobsTold: 100,
+  /** How long the locks of a worker whose event loop is blocked are renewed for it, unless it says otherwise. */
+  blockedMs: 60_000,
+  /** The most that it may say. */
+  blockedMostMs: 3_600_000,
   /** Shards of one namespace. */
   shards: 256,
   /** Items of one page of a list. */

@@ -24,7 +24,6 @@ export const NOT_YET: readonly NotYetRow[] = [
   { place: 'procedure', key: 'retention', remedy: LEAVE_OUT },
   { place: 'procedure', key: 'limits', remedy: LEAVE_OUT },
   { place: 'state', key: 'pool', remedy: LEAVE_OUT },
-  { place: 'action', key: 'isolate', value: true, remedy: 'leave it out or write false' },
   { place: 'action', key: 'type', value: 'procedure', remedy: USE_FUNCTION },
   { place: 'action', key: 'type', value: 'parallel', remedy: USE_FUNCTION },
   { place: 'action', key: 'type', value: 'map', remedy: USE_FUNCTION },

@@ -7,6 +7,7 @@
  */
 import { type Job, type JobJson, type MinimalQueue, type Span, Worker } from 'bullmq'
 import { Completions } from './completions.js'
+import type { HeldLocks } from './held-locks.js'
 import { COMMON_OPTIONS } from './job-options.js'
 import type { RunSnapshot } from './run-hash.js'
 import { Slot } from './slot.js'
@@ -52,6 +53,17 @@ export class TransitionWorker extends Worker {
 
   get transitions(): TransitionBackend {
     return this.backend as unknown as TransitionBackend
+  }
+
+  /** All locks that it holds, now or at any time. */
+  get heldLocks(): HeldLocks {
+    return { keyPrefix: this.transitions.toKey(''), tokenPrefix: `${this.id}:`, lockMs: this.#lockMs }
+  }
+
+  /** Renews the locks of some of its jobs at once; returns the ids of those that have lost theirs. */
+  renewLocks(jobs: readonly RunJob[]): Promise<string[]> {
+    const [ids, tokens] = [jobs.map(({ id }) => id), jobs.map(({ token }) => token)]
+    return this.transitions.extendLocks(ids, tokens, this.#lockMs)
   }
 
   override get Job(): typeof Job {

@@ -3,8 +3,11 @@ import type { ActionRegistry } from '../actions/action-registry.js'
 import { type ActionOutcome, outcomeOf } from '../actions/outcome.js'
 import { runAction } from '../actions/run-action.js'
 import type { RunRecord } from '../engine/run.js'
-import { longTimeout } from '../kernel/long-timeout.js'
+import { LIMITS } from '../kernel/limits.js'
 import type { ActionSpec } from '../procedure/definition.js'
+import type { EventLoopWatch } from './event-loop-watch.js'
+import type { IsolatedActions } from './isolation/isolated-actions.js'
+import type { IsolatedInfo } from './isolation/messages.js'
 import type { RunningJob } from './running-jobs.js'
 
 /** The attempt took too long, or stopped saying that it lives. */
@@ -33,6 +36,8 @@ export interface Attempt {
   readonly number: number
   readonly slot: RunningJob<unknown>
   readonly registry: ActionRegistry
+  readonly isolated: IsolatedActions
+  readonly eventLoop: EventLoopWatch
   readonly logger: Logger
 }
 
@@ -43,6 +48,7 @@ export interface Attempt {
  */
 export async function runAttempt(attempt: Attempt): Promise<ActionOutcome | typeof RELEASED> {
   const { action, run, slot, registry } = attempt
+  if (action.isolate) return runIsolated(attempt)
   if (action.timeout_ms !== undefined || action.heartbeat_ms !== undefined) return runLimited(attempt)
   const returned = runAction(action, run.context, new AttemptInfo(attempt, ignored), registry)
   const settled = isThenable(returned) ? await untilReleased(returned, slot) : returned
@@ -52,11 +58,33 @@ export async function runAttempt(attempt: Attempt): Promise<ActionOutcome | type
 async function runLimited(attempt: Attempt): Promise<ActionOutcome | typeof RELEASED> {
   const { action, run, slot, registry } = attempt
   const limits = new AttemptLimits(attempt, action.timeout_ms, action.heartbeat_ms)
+  limits.begin()
   try {
     const info = new AttemptInfo(attempt, () => limits.beat())
     const returned = Promise.resolve(runAction(action, run.context, info, registry))
     const settled = await Promise.race([untilReleased(returned, slot), limits.over])
     return settled === RELEASED ? RELEASED : outcomeOf(settled)
+  } finally {
+    limits.stop()
+  }
+}
+
+/**
+ * The same in a process of its own. Its time begins with the action: waiting for a process, and starting one, is none of it.
+ * What a process that is killed at a shutdown came to is of no interest: the job is being given back.
+ */
+async function runIsolated(attempt: Attempt): Promise<ActionOutcome | typeof RELEASED> {
+  const { action, run, slot, isolated } = attempt
+  const limits = new AttemptLimits(attempt, action.timeout_ms ?? LIMITS.isolatedActionMs, action.heartbeat_ms)
+  const info = new AttemptInfo(attempt, ignored)
+  const { signal, log } = info
+  const task = { action, context: run.context, info: info.toProcess(), signal, logger: log }
+  const work = isolated.run({ ...task, onBegan: () => limits.begin(), onHeartbeat: () => limits.beat() })
+  const kept = work.catch((error) =>
+    slot.reason === 'shutdown' ? new Promise<never>(() => {}) : Promise.reject(error),
+  )
+  try {
+    return (await Promise.race([untilReleased(kept, slot), limits.over])) as ActionOutcome | typeof RELEASED
   } finally {
     limits.stop()
   }
@@ -107,6 +135,12 @@ class AttemptInfo implements ActionInfo {
     if (compensates) this.compensates = { ...compensates, idempotencyKey: `${run.id}.${compensates.revision}` }
   }
 
+  /** What of it can be sent to a process. */
+  toProcess(): IsolatedInfo {
+    const { runId, state, event, attempt, revision, idempotencyKey, compensates } = this
+    return { runId, state, event, attempt, revision, idempotencyKey, ...(compensates && { compensates }) }
+  }
+
   get signal(): AbortSignal {
     return this.#attempt.slot.signal
   }
@@ -126,10 +160,14 @@ function loggerOf(logger: Logger, where: object): Logger {
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
-/** The timers of one attempt, and the promise that they reject. */
+/**
+ * The limits of one attempt, from its begin on, and the promise that they reject. Time in which the event loop was blocked
+ * does not count: what an action waits for could not be heard.
+ */
 class AttemptLimits {
   readonly over: Promise<never>
   readonly #attempt: Attempt
+  readonly #timeoutMs: number | undefined
   readonly #heartbeatMs: number | undefined
   #reject: (error: Error) => void = () => {}
   #cancelTimeout: () => void = () => {}
@@ -138,16 +176,19 @@ class AttemptLimits {
 
   constructor(attempt: Attempt, timeoutMs: number | undefined, heartbeatMs: number | undefined) {
     this.#attempt = attempt
+    this.#timeoutMs = timeoutMs
     this.#heartbeatMs = heartbeatMs
     this.over = new Promise((_resolve, reject) => {
       this.#reject = reject
     })
     this.over.catch(() => {}) // an action that ends in the same tick as its timer leaves it unread
-    if (timeoutMs !== undefined)
-      this.#cancelTimeout = longTimeout(
-        () => this.#fail('action_timeout', `the action took longer than its ${timeoutMs} ms`),
-        timeoutMs,
-      )
+  }
+
+  begin(): void {
+    if (this.#timeoutMs !== undefined && !this.#stopped) {
+      const message = `the action took longer than its ${this.#timeoutMs} ms`
+      this.#cancelTimeout = this.#after(this.#timeoutMs, 'action_timeout', message)
+    }
     this.beat()
   }
 
@@ -155,13 +196,15 @@ class AttemptLimits {
     if (this.#heartbeatMs === undefined || this.#stopped) return
     this.#cancelSilence()
     const message = `the action did not call heartbeat() for ${this.#heartbeatMs} ms`
-    this.#cancelSilence = longTimeout(() => this.#fail('heartbeat_timeout', message), this.#heartbeatMs)
+    this.#cancelSilence = this.#after(this.#heartbeatMs, 'heartbeat_timeout', message)
   }
 
-  #fail(code: 'action_timeout' | 'heartbeat_timeout', message: string): void {
-    // In this order: an action that ends at once when it is told to stop has timed out all the same.
-    this.#reject(new AttemptTimeout(code, message))
-    this.#attempt.slot.abort(code)
+  #after(ms: number, code: 'action_timeout' | 'heartbeat_timeout', message: string): () => void {
+    return this.#attempt.eventLoop.unblockedTimeout(() => {
+      // In this order: an action that ends at once when it is told to stop has timed out all the same.
+      this.#reject(new AttemptTimeout(code, message))
+      this.#attempt.slot.abort(code)
+    }, ms)
   }
 
   stop(): void {

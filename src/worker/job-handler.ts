@@ -25,6 +25,8 @@ import type { Registry } from '../runs/registry.js'
 import { decodeRun } from '../runs/run-codec.js'
 import type { Telemetry } from '../runs/telemetry.js'
 import { type Attempt, RELEASED } from './attempt.js'
+import type { EventLoopWatch } from './event-loop-watch.js'
+import type { IsolatedActions } from './isolation/isolated-actions.js'
 import { observedAttempt } from './observed-attempt.js'
 import type { AbortReason, RunningJob, RunningJobs } from './running-jobs.js'
 import { solitude } from './solitude.js'
@@ -81,6 +83,8 @@ interface JobMemory {
 export interface JobHandlerParts {
   readonly registry: Registry
   readonly actions: ActionRegistry
+  readonly isolated: IsolatedActions
+  readonly eventLoop: EventLoopWatch
   readonly running: RunningJobs<RunJob>
   readonly logger: Logger
   readonly observer: JobObserver
@@ -138,9 +142,11 @@ export class RunJobHandler implements JobHandler {
     try {
       if (slot.reason) return NOT_CURRENT
       const procedure = memory.procedure ?? (await this.#procedureOf(memory, run))
+      const work = workOf(procedure, run)
       let outcome: Awaited<ReturnType<typeof act>> | typeof CONVICTED
-      const act = () => this.#act(memory, run, procedure, slot)
-      if (job.stalledCounter > 0) {
+      const act = () => this.#act(memory, run, work, slot)
+      // An isolated action that dies does not take its worker along.
+      if (job.stalledCounter > 0 && !work.action.isolate) {
         outcome = await runSuspect(job, solitude, act)
       } else {
         const waits = solitude.begin()
@@ -167,17 +173,17 @@ export class RunJobHandler implements JobHandler {
   #act(
     memory: JobMemory,
     run: RunRecord,
-    compiled: CompiledProcedure,
+    work: Work,
     slot: RunningJob<RunJob>,
   ): Promise<ActionOutcome | typeof RELEASED | typeof NOT_BEGUN> {
     if (slot.released) return Promise.resolve(RELEASED)
     if (slot.reason) return Promise.resolve(NOT_BEGUN)
-    const { observer, actions: registry, logger, telemetry } = this.#parts
+    const { observer, actions: registry, isolated, eventLoop, logger, telemetry } = this.#parts
     memory.run = run
-    const work = workOf(compiled, run)
     const { id: runId, procedure, version, revision } = run
     observer.started({ runId, procedure, version, state: work.state, revision, attempt: memory.attempt })
-    return observedAttempt({ run, ...work, number: memory.attempt, slot, registry, logger }, telemetry)
+    const attempt: Attempt = { run, ...work, number: memory.attempt, slot, registry, isolated, eventLoop, logger }
+    return observedAttempt(attempt, telemetry)
   }
 
   succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): JobEnd | Promise<JobEnd> {
@@ -333,8 +339,10 @@ function isCurrentJob(run: RunRecord | undefined, part: ReturnType<typeof parseJ
   return run.revision === part.revision && run.jobSeq === part.jobSeq
 }
 
+type Work = Pick<Attempt, 'action' | 'state' | 'event'>
+
 /** What the run's current job is for: its state's action, or the compensation that is under way. */
-function workOf(procedure: CompiledProcedure, run: RunRecord): Pick<Attempt, 'action' | 'state' | 'event'> {
+function workOf(procedure: CompiledProcedure, run: RunRecord): Work {
   const compensating = run.rollback?.compensating
   const state = stateOf(procedure, compensating?.state ?? run.state)
   const action = compensating ? state.rollback : state.action

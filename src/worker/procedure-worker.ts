@@ -14,6 +14,7 @@ import type { Logger } from '../actions/action.js'
 import { ActionRegistry } from '../actions/action-registry.js'
 import type { ActionFailure } from '../actions/outcome.js'
 import { ProcessionError } from '../kernel/errors.js'
+import { LIMITS } from '../kernel/limits.js'
 import { longTimeout } from '../kernel/long-timeout.js'
 import type { RunJob } from '../queue/transition-job.js'
 import { TransitionWorker } from '../queue/transition-worker.js'
@@ -24,7 +25,11 @@ import { type Namespace, openNamespace, type Shard } from '../runs/namespace.js'
 import { Registry } from '../runs/registry.js'
 import { RunMover } from '../runs/run-mover.js'
 import { Telemetry } from '../runs/telemetry.js'
+import { cutOff } from './cut-off.js'
+import { EventLoopWatch } from './event-loop-watch.js'
+import { IsolatedActions } from './isolation/isolated-actions.js'
 import { RunJobHandler } from './job-handler.js'
+import { LockKeeper } from './lock-keeper/lock-keeper.js'
 import { stderrLogger } from './logger.js'
 import { type AbortReason, parseAbort, RunningJobs } from './running-jobs.js'
 import { TimerSweeper } from './timer-sweeper.js'
@@ -45,12 +50,19 @@ export interface ProcedureWorkerEvents {
   discarded: [{ runId: string; jobId: string; reason: AbortReason | 'stale' | 'lost' }]
   /** A job's worker died, or did not renew its lock; the job is repeated. */
   stalled: [{ jobId: string }]
+  /**
+   * Something blocked the event loop for a second or more. `jobs` were running then, those in `lost` have lost their locks by
+   * it: other workers repeat them, and what they still come to is discarded. At most 100 ids each.
+   */
+  blocked: [{ blockedMs: number; jobs: string[]; lost: string[] }]
   /** Trouble that the worker goes on after, e.g. a lost connection. */
   error: [Error]
   closed: []
 }
 
 const DRAIN_MS = 30_000
+/** A worker says at least so often in a lock's time that its event loop is free. */
+const BEATS_OF_A_LOCK = 10
 /** How long each further step of a shutdown may take when Redis does not answer. */
 const GRACE_MS = 2_000
 
@@ -77,6 +89,9 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   readonly #actions: ActionRegistry
   readonly #logger: Logger
   readonly #running = new RunningJobs<RunJob>()
+  readonly #isolated: IsolatedActions
+  readonly #eventLoop: EventLoopWatch
+  #lockKeeper: LockKeeper | undefined
   #phase: 'idle' | 'running' | 'closing' | 'closed' = 'idle'
   #connection: RedisConnection | undefined
   #subscriber: Redis | undefined
@@ -93,6 +108,12 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     this.#options = options
     this.#actions = new ActionRegistry(options.actions)
     this.#logger = options.logger ?? stderrLogger()
+    this.#isolated = new IsolatedActions(this.#checked.isolation)
+    this.#eventLoop = new EventLoopWatch(
+      this.#checked.lockDuration / BEATS_OF_A_LOCK,
+      () => this.#lockKeeper?.beat(),
+      (blockedMs) => void this.#wasBlocked(blockedMs),
+    )
     // Node throws on an unheard 'error'; a worker goes on after each of them.
     this.on('error', () => {})
   }
@@ -127,6 +148,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
       await this.#serve(namespace)
     } catch (error) {
       this.#phase = 'closed'
+      await this.#lockKeeper?.close()
       this.#subscriber?.disconnect()
       await this.#connection.close()
       throw asCallError(error)
@@ -152,6 +174,8 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     this.#handler = new RunJobHandler({
       registry,
       actions: this.#actions,
+      isolated: this.#isolated,
+      eventLoop: this.#eventLoop,
       running: this.#running,
       logger: this.#logger,
       telemetry,
@@ -170,11 +194,13 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     const concurrency = Math.max(1, Math.ceil(this.#checked.concurrency / shards.length))
     this.#workers = shards.map((shard) => this.#makeWorker(shard, client, concurrency))
     // A worker without its scripts would fail at each fetch, and try again for ever.
-    await Promise.all(
-      this.#workers.map((worker) => worker.waitUntilReady().then(() => worker.transitions.scripts.ready())),
-    )
+    await Promise.all([
+      ...this.#workers.map((worker) => worker.waitUntilReady().then(() => worker.transitions.scripts.ready())),
+      this.#startLockKeeper(client),
+    ])
     for (const worker of this.#workers) worker.run().catch((error: Error) => this.#tell('error', error))
     for (const sweeper of this.#sweepers.values()) sweeper.start()
+    this.#eventLoop.start()
   }
 
   #makeWorker(shard: Shard, client: Redis, concurrency: number): TransitionWorker {
@@ -237,10 +263,39 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
       const ended = await within(GRACE_MS, Promise.all([drained, stopped]))
       if (!ended) for (const worker of this.#workers) worker.abandon()
     }
+    this.#eventLoop.stop()
+    await Promise.all([this.#isolated.close(), this.#lockKeeper?.close()])
     this.#subscriber?.disconnect()
     await this.#connection?.close()
     this.#phase = 'closed'
     this.#tell('closed')
+  }
+
+  /** Without it the worker works as well, until something blocks its event loop for longer than a lock holds. */
+  async #startLockKeeper(client: Redis): Promise<void> {
+    const { maxBlockedMs } = this.#checked
+    if (maxBlockedMs === 0) return
+    try {
+      const locks = this.#workers.map(({ heldLocks }) => heldLocks)
+      this.#lockKeeper = await LockKeeper.start(client.options, locks, maxBlockedMs)
+    } catch (error) {
+      const { message } = error as Error
+      this.#logger.warn({ message }, 'no thread can renew locks while an action blocks the event loop')
+    }
+  }
+
+  /** Tells of a block, and which running jobs have lost their locks by it: others repeat them. */
+  async #wasBlocked(blockedMs: number): Promise<void> {
+    const running = this.#running.all()
+    const lost = await cutOff(running, this.#workers).catch((error: Error) => {
+      this.#tell('error', error)
+      return []
+    })
+    const told = (slots: readonly { id: string }[]) => slots.slice(0, LIMITS.blockedJobsTold).map(({ id }) => id)
+    const event = { blockedMs, jobs: told(running), lost: told(lost) }
+    const consequence = lost.length > 0 ? 'jobs have lost their locks and are repeated' : 'no running job lost its lock'
+    this.#logger.warn(event, `an action blocked the event loop for ${blockedMs} ms; ${consequence}`)
+    this.#tell('blocked', event)
   }
 
   async #giveBack(): Promise<void> {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import type { Redis, RedisOptions } from 'ioredis'
 import { z } from 'zod'
 import type { ActionModules, Logger } from '../actions/action.js'
@@ -34,6 +35,22 @@ export interface ProcedureWorkerOptions {
    * true by default. Off, each state's job waits in the queue behind all others, and each commit is a call of its own.
    */
   readonly sticky?: boolean
+  /** How actions with `isolate: true` run, each in a process of its own; see docs/actions.md. */
+  readonly isolation?: {
+    /** Modules that `function` actions are loaded from there: functions cannot be sent to a process. */
+    readonly actionsFiles?: readonly string[]
+    /** JavaScript heap of one process, MiB; 256 by default. */
+    readonly memoryMb?: number
+    /** How many run at once; further ones wait. As many as the machine has processors, by default. */
+    readonly processes?: number
+    /** Names of environment variables that they see, beside PATH, HOME, TMPDIR, TZ, LANG and LC_ALL. */
+    readonly env?: readonly string[]
+  }
+  /**
+   * For how long, ms, the locks of running jobs are renewed while an action blocks the event loop; after it, other workers
+   * repeat these jobs. 60,000 by default; 0: not at all, which saves a thread and a connection.
+   */
+  readonly maxBlockedMs?: number
   /** Where `log` actions and `info.log` write; JSON lines on stderr by default. */
   readonly logger?: Logger
   /** Hears of what this worker does and commits: see docs/telemetry.md. */
@@ -41,6 +58,20 @@ export interface ProcedureWorkerOptions {
   /** Shown in Bull Board and CLIENT LIST; host and process id by default. */
   readonly name?: string
 }
+
+const isolation = z.strictObject({
+  actionsFiles: z.array(z.string().min(1)).default([]),
+  memoryMb: z.int().min(LIMITS.isolatedMemoryMinMb).max(LIMITS.isolatedMemoryMaxMb).default(LIMITS.isolatedMemoryMb),
+  processes: z
+    .int()
+    .min(1)
+    .max(LIMITS.isolatedProcesses)
+    .default(() => Math.min(availableParallelism(), LIMITS.isolatedProcesses)),
+  env: z
+    .array(z.string().regex(/^[^=\0]+$/, 'an environment variable has a name without "="'))
+    .max(LIMITS.isolatedEnvNames)
+    .default([]),
+})
 
 const schema = z.strictObject({
   concurrency: z.int().min(1).max(LIMITS.concurrency).default(50),
@@ -59,6 +90,8 @@ const schema = z.strictObject({
   keepFailedJobs: z.int().min(0).max(1_000_000).default(5_000),
   bullmqEvents: z.boolean().default(false),
   sticky: z.boolean().default(true),
+  isolation: isolation.prefault({}),
+  maxBlockedMs: z.int().min(0).max(LIMITS.blockedMostMs).default(LIMITS.blockedMs),
 })
 
 export type CheckedWorkerOptions = z.infer<typeof schema> & { readonly stalledInterval: number }
@@ -76,7 +109,8 @@ export function checkWorkerOptions(options: ProcedureWorkerOptions): CheckedWork
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!
     const path = issue.path.join('.')
-    const value = path === '' ? '' : ` (is ${JSON.stringify((numbers as Record<string, unknown>)[path])})`
+    const given = issue.path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)?.[key], numbers)
+    const value = path === '' ? '' : ` (is ${JSON.stringify(given)})`
     throw new ProcessionError('invalid_argument', `worker option ${path}${value}: ${issue.message}`)
   }
   return { ...parsed.data, stalledInterval: parsed.data.stalledInterval ?? Math.max(250, parsed.data.lockDuration / 2) }

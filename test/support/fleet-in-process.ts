@@ -53,7 +53,9 @@ export async function openTestNamespace(name: string, options: { shards?: number
     client,
     keys,
     async startWorker(actions = {}, workerOptions = {}) {
-      const worker = new ProcedureWorker({ connection: url, prefix, actions, logger: silent, ...workerOptions })
+      // No thread for each of the many workers of the tests.
+      const defaults = { connection: url, prefix, logger: silent, maxBlockedMs: 0 }
+      const worker = new ProcedureWorker({ ...defaults, actions, ...workerOptions })
       worker.on('error', (error) => errors.push(error))
       workers.push(worker)
       await worker.start()

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import { PACKAGE_ROOT } from '../../kernel/package.js'
 import { connectRedis } from '../../redis/connection.js'
 import { type ProvisionedRedis, provisionRedis } from '../../redis/provision.js'
 import { parseRedisUrl } from '../../redis/url.js'
 import { ProceduralStore } from '../../runs/store.js'
 import { CommandFailure } from '../failure.js'
-import { PACKAGE_ROOT } from '../package.js'
 import type { Settings } from '../settings.js'
 import { Fleet } from '../worker/fleet.js'
 import { argumentsLine } from '../worker/worker-arguments.js'
@@ -88,6 +88,7 @@ function makeFleet(redisUrl: string, prefix: string, workers: number, allowUnsaf
     prefix,
     allowUnsafeRedis,
     concurrency: CONCURRENCY,
+    isolatedEnv: [],
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_INTERVAL_MS,
     drainTimeout: DRAIN_MS,

@@ -14,7 +14,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { PACKAGE_ROOT } from '../package.js'
+import { PACKAGE_ROOT } from '../../kernel/package.js'
 import { type WorkerMessage, workerMessageSchema } from './worker-messages.js'
 
 /** A process's entry: started, never imported. */

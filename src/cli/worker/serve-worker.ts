@@ -9,8 +9,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ActionModules } from '../../actions/action.js'
-import { loadActionsFile } from '../../actions/action-registry.js'
-import { ProcessionError } from '../../kernel/errors.js'
+import { loadActionsFiles } from '../../actions/action-registry.js'
 import { parseRedisUrl } from '../../redis/url.js'
 import { stderrLogger } from '../../worker/logger.js'
 import { ProcedureWorker } from '../../worker/procedure-worker.js'
@@ -34,7 +33,7 @@ const TROUBLE_EVERY_MS = 10_000
 export async function serveWorker(args: WorkerArguments): Promise<number> {
   const say = (line: string) => process.stderr.write(`worker ${process.pid} ${line}\n`)
   const end = wishToEnd()
-  const actions = await loadActions(args.actions)
+  const actions = await loadActionsFiles(args.actions)
   const worker = makeWorker(args, actions)
   worker.on('error', troubleTeller(say))
   worker.on('stalled', ({ jobId }) => say(`found job ${jobId} left by a dead worker; it is repeated`))
@@ -67,28 +66,25 @@ function wishToEnd(): Promise<string> {
 
 function makeWorker(args: WorkerArguments, actions: ActionModules): ProcedureWorker {
   const { prefix, concurrency, shards, lockDuration, stalledInterval } = args
+  const { maxBlocked, isolatedMemory, isolatedProcesses, isolatedEnv } = args
   return new ProcedureWorker({
     connection: args.redisUrl,
     actions,
     allowUnsafeRedis: args.allowUnsafeRedis,
     logger: stderrLogger(args.logLevel),
+    isolation: {
+      actionsFiles: args.actions,
+      env: isolatedEnv,
+      ...(isolatedMemory !== undefined && { memoryMb: isolatedMemory }),
+      ...(isolatedProcesses !== undefined && { processes: isolatedProcesses }),
+    },
     ...(prefix !== undefined && { prefix }),
+    ...(maxBlocked !== undefined && { maxBlockedMs: maxBlocked }),
     ...(concurrency !== undefined && { concurrency }),
     ...(shards !== undefined && { shards }),
     ...(lockDuration !== undefined && { lockDuration }),
     ...(stalledInterval !== undefined && { stalledInterval }),
   })
-}
-
-async function loadActions(files: readonly string[]): Promise<ActionModules> {
-  const modules: Record<string, ActionModules[string]> = {}
-  for (const file of files)
-    for (const [name, module] of Object.entries(await loadActionsFile(file))) {
-      if (Object.hasOwn(modules, name))
-        throw new ProcessionError('invalid_argument', `${file} has a module ${name}, which a file before it has too`)
-      modules[name] = module
-    }
-  return modules
 }
 
 function whereOf({ redisUrl, prefix = 'procession', concurrency = 50 }: WorkerArguments): string {

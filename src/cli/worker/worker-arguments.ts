@@ -15,6 +15,10 @@ const schema = z.object({
   shards: z.array(z.int()).optional(),
   lockDuration: z.int().optional(),
   stalledInterval: z.int().optional(),
+  maxBlocked: z.int().optional(),
+  isolatedMemory: z.int().optional(),
+  isolatedProcesses: z.int().optional(),
+  isolatedEnv: z.array(z.string()).default([]),
   drainTimeout: z.int().default(DRAIN_MS),
   logLevel: z.enum(LOG_LEVELS).default('info'),
 })
@@ -35,6 +39,22 @@ export function addWorkerOptions(command: Command): Command {
     .option('--shards <list>', 'shards to serve, e.g. 0,1 (default: all)', wholeNumbers(LIMITS.shards - 1))
     .option('--lock-duration <ms>', "a dead worker's actions are repeated after it (default: 30000)", milliseconds)
     .option('--stalled-interval <ms>', 'how often to look for them (default: half of it)', milliseconds)
+    .option(
+      '--max-blocked <ms>',
+      `how long locks are renewed while an action blocks the process; 0: not (default: ${LIMITS.blockedMs})`,
+      wholeNumber(0, LIMITS.blockedMostMs),
+    )
+    .option(
+      '--isolated-memory <mb>',
+      `heap of the process of one "isolate" action (default: ${LIMITS.isolatedMemoryMb})`,
+      wholeNumber(LIMITS.isolatedMemoryMinMb, LIMITS.isolatedMemoryMaxMb),
+    )
+    .option(
+      '--isolated-processes <n>',
+      'how many of these at once (default: one for each processor)',
+      wholeNumber(1, LIMITS.isolatedProcesses),
+    )
+    .option('--isolated-env <name>', 'an environment variable that they see; may be given several times', collect)
     .option(
       '--drain-timeout <ms>',
       `at the end, how long actions may go on before they are given back (default: ${DRAIN_MS})`,
@@ -72,6 +92,10 @@ export function argumentsLine(args: WorkerArguments): string[] {
     ['--shards', args.shards?.join(',')],
     ['--lock-duration', args.lockDuration],
     ['--stalled-interval', args.stalledInterval],
+    ['--max-blocked', args.maxBlocked],
+    ['--isolated-memory', args.isolatedMemory],
+    ['--isolated-processes', args.isolatedProcesses],
+    ...args.isolatedEnv.map((name): [string, string] => ['--isolated-env', name]),
     ['--drain-timeout', args.drainTimeout],
     ['--log-level', args.logLevel],
   ]
