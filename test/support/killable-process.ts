@@ -1,13 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp } from 'node:fs/promises'
+import { cp, symlink } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { type CompiledSource, compileSource } from './compiled.js'
 
 /** Compiles the package as it stands, and `files` beside it, for processes that run it and are killed. */
 export async function compilePackage(...files: string[]): Promise<CompiledSource> {
-  const source = await compileSource('src/index.ts', ...files)
+  const source = await compileSource('src/index.ts', 'workers/lock-keeper.ts', ...files)
+  // A package of the same name, whose built files are these: by that name it finds its own processes and threads.
+  const root = new URL('./', source.urlOf('package'))
+  await cp('package.json', fileURLToPath(new URL('package.json', root)))
+  await symlink('.', fileURLToPath(new URL('dist', root)))
   for (const loader of ['src/queue/bullmq-scripts.ts', 'src/runs/registry.ts']) {
     const lua = new URL('lua', new URL(`../../${loader}`, import.meta.url))
     await cp(fileURLToPath(lua), fileURLToPath(new URL('lua', source.urlOf(loader))), { recursive: true })
