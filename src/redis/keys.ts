@@ -73,6 +73,11 @@ export class Keyspace {
     return `${this.tag}:definition:${name}@${version}`
   }
 
+  /** STRING with an expiry: who reconciles shard `index` now. */
+  reconciler(index: number): string {
+    return `${this.tag}:reconcile:${index}`
+  }
+
   /** Hash tag of shard `index`, `{<prefix>:<index>}`: also the prefix that BullMQ gets. */
   shardTag(index: number): string {
     return this.shard(index).tag

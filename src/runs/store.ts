@@ -16,11 +16,13 @@ import type { MoveInput } from './known-runs.js'
 import { type LiveEvent, LiveStreamReader } from './live-stream.js'
 import { type Namespace, openNamespace } from './namespace.js'
 import { checkPatch } from './plain-json.js'
+import { type CheckOptions, type CheckReport, NamespaceChecker } from './reconcile/namespace-checker.js'
 import { type RegisteredProcedure, type RegisteredVersion, type Registration, Registry } from './registry.js'
 import {
   checkBatch,
   checkEvent,
   checkReason,
+  checkRequest,
   checkSeq,
   checkStartItem,
   type EventOptions,
@@ -362,6 +364,17 @@ export class ProceduralStore {
       ...(page.next !== undefined && { next: page.next }),
       ...(page.unreadable.length > 0 && { unreadable: page.unreadable }),
     }
+  }
+
+  /**
+   * Looks for what does not fit together: runs without their job, deadlines and indexes that differ from the record, histories
+   * that do not add up, keys of runs that are gone. With `repair`, mends what can be, each by one step that does nothing when
+   * the run has moved on. Reads in bounded pages, beside a fleet at work. See docs/fsck.md.
+   * Throws `not_found`, `invalid_argument`.
+   */
+  async check(options: CheckOptions = {}): Promise<CheckReport> {
+    const checked = checkOptions('check', checkRequest, options) as CheckOptions
+    return this.#call(() => new NamespaceChecker(this.#namespace, this.#registry, checked).check())
   }
 
   /** Live events as they are committed; ends when the consumer stops, `signal` fires or the store closes. */

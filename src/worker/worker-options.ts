@@ -34,6 +34,11 @@ export interface ProcedureWorkerOptions {
    * true by default. Off, each state's job waits in the queue behind all others, and each commit is a call of its own.
    */
   readonly sticky?: boolean
+  /**
+   * Look for runs that something is wrong with, and mend what can be mended safely: one process per shard does, a few runs
+   * every `intervalMs` (LIMITS.reconcileMs by default). True by default; see docs/fsck.md.
+   */
+  readonly reconcile?: boolean | { readonly intervalMs: number }
   /** Where `log` actions and `info.log` write; JSON lines on stderr by default. */
   readonly logger?: Logger
   /** Hears of what this worker does and commits: see docs/telemetry.md. */
@@ -59,6 +64,7 @@ const schema = z.strictObject({
   keepFailedJobs: z.int().min(0).max(1_000_000).default(5_000),
   bullmqEvents: z.boolean().default(false),
   sticky: z.boolean().default(true),
+  reconcile: z.union([z.boolean(), z.strictObject({ intervalMs: z.int().min(10).max(3_600_000) })]).default(true),
 })
 
 export type CheckedWorkerOptions = z.infer<typeof schema> & { readonly stalledInterval: number }
