@@ -67,7 +67,11 @@ const schema = z.strictObject({
   reconcile: z.union([z.boolean(), z.strictObject({ intervalMs: z.int().min(10).max(3_600_000) })]).default(true),
 })
 
-export type CheckedWorkerOptions = z.infer<typeof schema> & { readonly stalledInterval: number }
+export type CheckedWorkerOptions = Omit<z.infer<typeof schema>, 'reconcile'> & {
+  readonly stalledInterval: number
+  /** Time between two steps of the reconciler; undefined: there is none. */
+  readonly reconcileMs: number | undefined
+}
 
 /** Fills in defaults and checks ranges. Throws `invalid_argument` naming the option and the value. */
 export function checkWorkerOptions(options: ProcedureWorkerOptions): CheckedWorkerOptions {
@@ -85,5 +89,10 @@ export function checkWorkerOptions(options: ProcedureWorkerOptions): CheckedWork
     const value = path === '' ? '' : ` (is ${JSON.stringify((numbers as Record<string, unknown>)[path])})`
     throw new ProcessionError('invalid_argument', `worker option ${path}${value}: ${issue.message}`)
   }
-  return { ...parsed.data, stalledInterval: parsed.data.stalledInterval ?? Math.max(250, parsed.data.lockDuration / 2) }
+  const { reconcile, ...rest } = parsed.data
+  return {
+    ...rest,
+    stalledInterval: rest.stalledInterval ?? Math.max(250, rest.lockDuration / 2),
+    reconcileMs: typeof reconcile === 'object' ? reconcile.intervalMs : reconcile ? LIMITS.reconcileMs : undefined,
+  }
 }

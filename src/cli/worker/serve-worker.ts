@@ -66,7 +66,7 @@ function wishToEnd(): Promise<string> {
 }
 
 function makeWorker(args: WorkerArguments, actions: ActionModules): ProcedureWorker {
-  const { prefix, concurrency, shards, lockDuration, stalledInterval } = args
+  const { prefix, concurrency, shards, lockDuration, stalledInterval, reconcileInterval: intervalMs } = args
   return new ProcedureWorker({
     connection: args.redisUrl,
     actions,
@@ -77,6 +77,7 @@ function makeWorker(args: WorkerArguments, actions: ActionModules): ProcedureWor
     ...(shards !== undefined && { shards }),
     ...(lockDuration !== undefined && { lockDuration }),
     ...(stalledInterval !== undefined && { stalledInterval }),
+    ...(intervalMs !== undefined && { reconcile: intervalMs > 0 && { intervalMs } }),
   })
 }
 

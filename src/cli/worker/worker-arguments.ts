@@ -15,6 +15,7 @@ const schema = z.object({
   shards: z.array(z.int()).optional(),
   lockDuration: z.int().optional(),
   stalledInterval: z.int().optional(),
+  reconcileInterval: z.int().optional(),
   drainTimeout: z.int().default(DRAIN_MS),
   logLevel: z.enum(LOG_LEVELS).default('info'),
 })
@@ -35,6 +36,11 @@ export function addWorkerOptions(command: Command): Command {
     .option('--shards <list>', 'shards to serve, e.g. 0,1 (default: all)', wholeNumbers(LIMITS.shards - 1))
     .option('--lock-duration <ms>', "a dead worker's actions are repeated after it (default: 30000)", milliseconds)
     .option('--stalled-interval <ms>', 'how often to look for them (default: half of it)', milliseconds)
+    .option(
+      '--reconcile-interval <ms>',
+      `how often to look for what "procession fsck" finds, a little each time; 0: never (default: ${LIMITS.reconcileMs})`,
+      wholeNumber(0, 3_600_000),
+    )
     .option(
       '--drain-timeout <ms>',
       `at the end, how long actions may go on before they are given back (default: ${DRAIN_MS})`,
@@ -72,6 +78,7 @@ export function argumentsLine(args: WorkerArguments): string[] {
     ['--shards', args.shards?.join(',')],
     ['--lock-duration', args.lockDuration],
     ['--stalled-interval', args.stalledInterval],
+    ['--reconcile-interval', args.reconcileInterval],
     ['--drain-timeout', args.drainTimeout],
     ['--log-level', args.logLevel],
   ]

@@ -105,7 +105,7 @@ export const FINDINGS = {
   },
   key_unknown: {
     expected: 'only keys that docs/formats.md names',
-    remedy: 'nothing is done with it: it is of another release, or somebody else’s',
+    remedy: 'fsck leaves it alone, as it may be of another release: remove it by hand when nobody needs it',
   },
 } as const satisfies Record<string, FindingKind>
 

@@ -10,6 +10,7 @@ import type { RunRecord } from '../../engine/run.js'
 import { ProcessionError } from '../../kernel/errors.js'
 import { LIMITS } from '../../kernel/limits.js'
 import { inspectJobs, inspectMembers } from '../../queue/inspection.js'
+import { execute } from '../../redis/replies.js'
 import type { Namespace, Shard } from '../namespace.js'
 import type { Registry } from '../registry.js'
 import { type Finding, findingOf, type Judged } from './findings.js'
@@ -199,10 +200,12 @@ export class NamespaceChecker {
 
   async #checkKeys(found: readonly string[]): Promise<void> {
     const runs = new Map<number, Set<string>>()
+    const parts = new Map<number, Set<string>>()
     const jobs = new Map<number, string[]>()
     for (const key of found) {
       const kind = kindOfKey(this.#namespace.keys, this.#namespace.shards.length, key)
-      if (kind.kind === 'run' || kind.kind === 'part') addTo(runs, kind.shard, () => new Set()).add(kind.runId)
+      if (kind.kind === 'run') addTo(runs, kind.shard, () => new Set()).add(kind.runId)
+      else if (kind.kind === 'part') addTo(parts, kind.shard, () => new Set()).add(kind.runId)
       else if (kind.kind === 'job') addTo(jobs, kind.shard, () => []).push(kind.jobId)
       else if (kind.kind === 'set') await this.#walkSet(this.#shard(kind.shard), kind.set)
       else if (kind.kind === 'unknown_shard')
@@ -211,7 +214,22 @@ export class NamespaceChecker {
         this.#tell(0, { code: 'key_unknown', key, found: 'a key of no known kind' }, { repaired: false })
     }
     for (const [index, ids] of runs) await this.#checkRuns(this.#shard(index), [...ids])
-    for (const [index, ids] of jobs) await this.#checkJobs(this.#shard(index), ids)
+    for (const [index, ids] of parts) await this.#checkParts(this.#shard(index), [...ids])
+    for (const [index, ids] of jobs) {
+      this.#jobs += ids.length
+      await this.#checkJobs(this.#shard(index), ids)
+    }
+  }
+
+  /** What belongs to a run is looked at with it; here it is seen whether there is one. */
+  async #checkParts(shard: Shard, ids: readonly string[]): Promise<void> {
+    const pipeline = this.#namespace.client.pipeline()
+    for (const id of ids) pipeline.exists(shard.keys.run(id))
+    const exists = await execute<number[]>(pipeline)
+    await this.#checkRuns(
+      shard,
+      ids.filter((_, i) => exists[i] === 0),
+    )
   }
 
   /** A set that others change while it is walked: SCAN gives at least what was in it all the time. */
@@ -242,11 +260,17 @@ export class NamespaceChecker {
   async #walkQueue(shard: Shard): Promise<void> {
     const { client } = this.#namespace
     const prefix = queuePrefixOf(shard)
+    let done = 0
+    const look = async (ids: readonly string[]) => {
+      await this.#checkJobs(shard, ids)
+      done += ids.length
+      this.#progress('jobs', done, done)
+    }
     // Jobs leave at the end that is read last, and come at the other: none that stays is missed.
     for (const list of LISTS_OF_JOBS)
       for (let at = 0; !this.#isStopped; at += LIMITS.checkItems) {
         const ids = await client.lrange(prefix + list, at, at + LIMITS.checkItems - 1)
-        await this.#checkJobs(shard, ids)
+        await look(ids)
         if (ids.length < LIMITS.checkItems) break
       }
     for (const set of ZSETS_OF_JOBS) {
@@ -254,10 +278,7 @@ export class NamespaceChecker {
       do {
         const [next, flat] = await client.zscan(prefix + set, cursor, 'COUNT', LIMITS.checkItems)
         cursor = next
-        await this.#checkJobs(
-          shard,
-          flat.filter((_, i) => i % 2 === 0),
-        )
+        await look(flat.filter((_, i) => i % 2 === 0))
       } while (cursor !== '0' && !this.#isStopped)
     }
   }
@@ -271,8 +292,6 @@ export class NamespaceChecker {
         if (judged) await this.#take(shard, undefined, judged)
       }
     }
-    this.#jobs += ours.length
-    this.#progress('jobs', this.#jobs, this.#jobs)
   }
 
   // ---- A second look ----
