@@ -77,20 +77,33 @@ export async function inspectRuns(
 /** A job, where it stands, and whether a run stands behind it. */
 export interface JobInspection {
   readonly jobId: string
-  readonly place: JobPlace
+  /** Undefined where it was not asked for. */
+  readonly place: JobPlace | undefined
   readonly hasHash: boolean
   readonly hasRun: boolean
   /** It is the current job of its run. */
   readonly isCurrent: boolean
 }
 
-/** Inspects jobs of runs; see `lua/inspect-jobs.lua`. In order. */
-export async function inspectJobs(scripts: TransitionScripts, jobIds: readonly string[]): Promise<JobInspection[]> {
+/**
+ * Inspects jobs of runs; see `lua/inspect-jobs.lua`. In order. `which` says whether it is asked for, too, where those stand
+ * that are their runs' current ones.
+ */
+export async function inspectJobs(
+  scripts: TransitionScripts,
+  jobIds: readonly string[],
+  which: 'stale' | 'all',
+): Promise<JobInspection[]> {
   if (jobIds.length === 0) return []
-  const replies = (await scripts.inspect('inspectJobs', jobIds)) as [JobPlace, number, number, number][]
+  const replies = (await scripts.inspect('inspectJobs', [which, ...jobIds])) as [
+    JobPlace | '',
+    number,
+    number,
+    number,
+  ][]
   return replies.map(([place, hasHash, hasRun, isCurrent], i) => ({
     jobId: jobIds[i]!,
-    place,
+    place: place === '' ? undefined : place,
     hasHash: hasHash === 1,
     hasRun: hasRun === 1,
     isCurrent: isCurrent === 1,

@@ -1,6 +1,6 @@
 /** Whether a job, or a member of `due` or of an index, has a run behind it. Pure. */
 import { parseJobId } from '../../engine/run.js'
-import type { JobInspection, MemberInspection } from '../../queue/inspection.js'
+import type { JobInspection, JobPlace, MemberInspection } from '../../queue/inspection.js'
 import type { Judged } from './findings.js'
 
 /**
@@ -11,7 +11,7 @@ export function judgeJob(
   queuePrefix: string,
   { jobId, place, hasHash, hasRun, isCurrent }: JobInspection,
 ): Judged | undefined {
-  if (isCurrent) return undefined
+  if (isCurrent || place === undefined) return undefined
   const key = queuePrefix + jobId
   const runId = parseJobId(jobId)?.runId
   const mend = { kind: 'orphan', orphan: { kind: 'job', jobId } } as const
@@ -26,7 +26,7 @@ export function judgeJob(
   return undefined
 }
 
-function placeWords(place: JobInspection['place']): string {
+function placeWords(place: JobPlace): string {
   if (place === 'wait' || place === 'prioritized') return 'it waits'
   if (place === 'delayed') return 'it backs off'
   return place === 'ended' ? 'it is kept as one that is over' : 'it is active'

@@ -286,7 +286,7 @@ export class NamespaceChecker {
   async #checkJobs(shard: Shard, jobIds: readonly string[]): Promise<void> {
     const ours = jobIds.filter((id) => JOB_ID.test(id))
     for (let at = 0; at < ours.length; at += LIMITS.checkRuns) {
-      const page = await inspectJobs(shard.transitions, ours.slice(at, at + LIMITS.checkRuns))
+      const page = await inspectJobs(shard.transitions, ours.slice(at, at + LIMITS.checkRuns), 'stale')
       for (const job of page) {
         const judged = judgeJob(queuePrefixOf(shard), job)
         if (judged) await this.#take(shard, undefined, judged)
@@ -302,7 +302,7 @@ export class NamespaceChecker {
     const begun = performance.now()
     for (;;) {
       for (const [jobId, { shard }] of this.#abandoned) {
-        const [job] = await inspectJobs(shard.transitions, [jobId])
+        const [job] = await inspectJobs(shard.transitions, [jobId], 'all')
         if (job!.place !== 'active' || !job!.isCurrent) this.#abandoned.delete(jobId)
       }
       const waited = performance.now() - begun

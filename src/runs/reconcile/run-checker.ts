@@ -23,6 +23,8 @@ export interface CheckedRun {
 
 /** How often a run is looked at again whose history became shorter while it was read: it was removed, or made anew. */
 const LOOKS = 3
+/** Entries of a history that is read together with the others of its page: each may hold a whole context. */
+const SHORT_HISTORY = 20
 
 export class RunChecker {
   /** Entries of histories that were read. */
@@ -45,26 +47,30 @@ export class RunChecker {
     for (let at = 0; at < ids.length; at += LIMITS.checkRuns) {
       const page = await inspectRuns(this.#shard.transitions, RUN_STATUSES, ids.slice(at, at + LIMITS.checkRuns))
       await this.#readDefinitions(page)
-      for (const one of page) checked.push(await this.#judge(one))
+      const short = await this.#readShortHistories(page)
+      for (const one of page) checked.push(await this.#judge(one, short.get(one.id)))
     }
     return checked
   }
 
-  async #judge(inspection: RunInspection | UnreadableRun): Promise<CheckedRun> {
+  /** `entries`: its history, where that was read already. */
+  async #judge(inspection: RunInspection | UnreadableRun, entries: readonly string[] | undefined): Promise<CheckedRun> {
     const { id } = inspection
     let current = inspection
+    let texts = entries
     for (let looks = 1; ; looks++) {
       if ('fault' in current) return this.#unreadable(id, current.fault)
       const run = this.#decode(current)
       if (!run) return { id, exists: false, judged: await this.#remains(id, current) }
       if (typeof run === 'string') return this.#unreadable(id, run)
-      const history = await this.#judgeHistory(run, current.historyLength)
+      const history = await this.#judgeHistory(run, current.historyLength, texts)
       if (history || looks === LOOKS) {
         const judged = judgeRun(this.#shard.keys, this.#queuePrefix, run, current)
         const own = [...this.#judgeHome(run), ...this.#judgeDefinition(run), ...judged, ...(history ?? [])]
         const procedure = procedureOf(run)
         return { id, run, exists: true, judged: own.map((one) => ({ ...one, runId: id, procedure })) }
       }
+      texts = undefined
       current = (await inspectRuns(this.#shard.transitions, RUN_STATUSES, [id]))[0]!
     }
   }
@@ -137,13 +143,28 @@ export class RunChecker {
 
   // ---- History: entries are only ever added, so the first `length` of them are those of the picture ----
 
+  /** By run id: the histories of a page that are short, in one call. */
+  async #readShortHistories(page: readonly (RunInspection | UnreadableRun)[]): Promise<Map<string, string[]>> {
+    const isShort = (one: RunInspection | UnreadableRun): one is RunInspection =>
+      'historyLength' in one && one.historyLength > 0 && one.historyLength <= SHORT_HISTORY
+    const short = page.filter(isShort)
+    const pipeline = this.#namespace.client.pipeline()
+    for (const { id, historyLength } of short) pipeline.lrange(this.#shard.keys.history(id), 0, historyLength - 1)
+    const replies = await execute<string[][]>(pipeline)
+    return new Map(short.map(({ id }, i) => [id, replies[i]!]))
+  }
+
   /** Undefined when there were fewer than there should have been: the run is to be looked at anew. */
-  async #judgeHistory(run: RunRecord, length: number): Promise<Judged[] | undefined> {
+  async #judgeHistory(
+    run: RunRecord,
+    length: number,
+    known: readonly string[] | undefined,
+  ): Promise<Judged[] | undefined> {
     const { keys } = this.#shard
     const fold = new HistoryFold()
     for (let at = 0; at < length; at += LIMITS.checkEntries) {
       const last = Math.min(length, at + LIMITS.checkEntries) - 1
-      const texts = await this.#namespace.client.lrange(keys.history(run.id), at, last)
+      const texts = known ?? (await this.#namespace.client.lrange(keys.history(run.id), at, last))
       for (const text of texts) fold.add(run.id, text)
       this.entries += texts.length
       if (texts.length < last - at + 1) return undefined
