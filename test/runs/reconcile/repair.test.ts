@@ -52,16 +52,18 @@ afterEach(() => {
 describe('a repair under a run that moves on', () => {
   test('writes nothing of what it was to write, and looks again', async () => {
     const id = await runOnShard0()
-    await client.zrem(ns.keys.due, id)
-    let atMeddling: unknown
+    await client.set(ns.keys.context(id), '{"damaged":true}')
+    let looks = 0
     meddleBeforeRepair(['repairRun'], async () => {
+      looks++
       await store.updateContext(id, { moved: 1 })
-      atMeddling = await client.zscore(ns.keys.due, id)
     })
     const report = await store.check({ runId: id, repair: true })
-    expect(atMeddling).toBeNull()
-    expect(report).toMatchObject({ ok: true, found: 1, repaired: 1, findings: [{ code: 'due_wrong', repaired: true }] })
-    expect(await client.zscore(ns.keys.due, id)).not.toBeNull()
+    const findings = [{ code: 'context_differs', repaired: true }]
+    expect(report).toMatchObject({ ok: true, found: 1, repaired: 1, findings })
+    expect(looks).toBe(1)
+    // The first look's repair would have been the empty context.
+    expect(await store.getState(id)).toMatchObject({ context: { moved: 1 } })
   })
 
   test('enqueues no second job when the first has come back, and tells of nothing', async () => {
