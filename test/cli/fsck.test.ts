@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, inject, test } from 'vitest'
+import { runCli } from '../../src/cli/program.js'
 import type { CheckReport } from '../../src/index.js'
 import { FINDINGS, kindOf } from '../../src/runs/reconcile/findings.js'
 import { openTestNamespace } from '../support/fleet-in-process.js'
-import { type Ended, inProcess, procession } from './command.js'
+import { type Ended, inProcess, keptOutput, procession } from './command.js'
 
 const ns = await openTestNamespace('cli-fsck')
 await ns.store.register({
@@ -74,8 +75,7 @@ describe('fsck', () => {
   })
 
   test('shows how far it is on a terminal', async () => {
-    const { output, end } = await import('./command.js').then(({ keptOutput }) => keptOutput({ terminal: true }))
-    const { runCli } = await import('../../src/cli/program.js')
+    const { output, end } = keptOutput({ terminal: true })
     expect(await runCli(['--prefix', ns.prefix, '--redis', inject('redisUrl'), 'fsck'], output)).toBe(0)
     expect((await end())[1]).toContain('looking through the keys')
   })

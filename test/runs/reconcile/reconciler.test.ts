@@ -1,6 +1,7 @@
-import { afterAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Finding } from '../../../src/runs/reconcile/findings.js'
 import type { TelemetryEvent } from '../../../src/runs/telemetry.js'
+import { ProcedureWorker } from '../../../src/worker/procedure-worker.js'
 import { openTestNamespace, type TestNamespace } from '../../support/fleet-in-process.js'
 import { waitUntil } from '../../support/processes.js'
 
@@ -69,8 +70,6 @@ describe('the reconciler of a fleet', async () => {
     await client.hset(keys.run(run.id), 'state', 'b')
     const told = () => findings().filter((event) => 'code' in event && event.code === 'record_differs')
     await waitUntil('it to be told', () => told().length > 0, PATIENCE_MS)
-    const looks = vi.spyOn(client, 'zscore') // nothing of it is used; the worker has a connection of its own
-    looks.mockRestore()
     // Another finding, of a run that is looked at later, says that the walk came round.
     const later = await store.startProcedure('hold', '1.0', {}, { runId: 'later' })
     await client.hset(keys.run(later.id), 'state', 'b')
@@ -103,15 +102,7 @@ test('switched off, nobody looks', async () => {
   expect(await ns.client.keys(`*${ns.prefix}}:reconcile*`)).toStrictEqual([])
 })
 
-test.each([{ intervalMs: 5 }, { every: 1 }, 'often'])(
-  'an option that it does not have is refused: %j',
-  async (reconcile) => {
-    const { ProcedureWorker } = await import('../../../src/worker/procedure-worker.js')
-    const connection = 'redis://127.0.0.1:1'
-    expect(() => new ProcedureWorker({ connection, reconcile: reconcile as never })).toThrow(/reconcile/)
-  },
-)
-
-afterAll(() => {
-  vi.restoreAllMocks()
+test.each([{ intervalMs: 5 }, { every: 1 }, 'often'])('an option that it does not have is refused: %j', (reconcile) => {
+  const connection = 'redis://127.0.0.1:1'
+  expect(() => new ProcedureWorker({ connection, reconcile: reconcile as never })).toThrow(/reconcile/)
 })
