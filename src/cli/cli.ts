@@ -20,7 +20,7 @@ export class Cli {
   }
 
   /** Does some work with a store, and closes it. */
-  withStore<T>(work: (store: ProceduralStore) => Promise<T>): Promise<T> {
-    return withStore(this.settings, work)
+  withStore<T>(work: (store: ProceduralStore) => Promise<T>, options: { readonly create?: boolean } = {}): Promise<T> {
+    return withStore(this.settings, work, options)
   }
 }

@@ -5,6 +5,7 @@ import { addContextCommand } from './commands/context.js'
 import { addControlCommands } from './commands/controls.js'
 import { addDemoCommand } from './commands/demo.js'
 import { addForkCommand } from './commands/fork.js'
+import { addFsckCommand } from './commands/fsck.js'
 import { addHistoryCommand } from './commands/history.js'
 import { addProceduresCommand } from './commands/procedures.js'
 import { addRegisterCommand } from './commands/register.js'
@@ -23,7 +24,7 @@ const GROUPS = [
   ['Procedures:', [addValidateCommand, addRegisterCommand, addProceduresCommand]],
   ['Runs:', [addStartCommand, addSendCommand, addContextCommand, addForkCommand]],
   ['Control:', [addControlCommands]],
-  ['Looking:', [addStateCommand, addHistoryCommand, addWatchCommand, addRunsCommand]],
+  ['Looking:', [addStateCommand, addHistoryCommand, addWatchCommand, addRunsCommand, addFsckCommand]],
   ['Processes:', [addWorkerCommand, addDemoCommand]],
 ] as const
 

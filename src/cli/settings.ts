@@ -37,14 +37,19 @@ export async function redisUrl(settings: Settings): Promise<string> {
   )
 }
 
-/** Does some work with a store, and closes it. Throws what connecting throws: `redis_unavailable` within 3 s … */
-export async function withStore<T>(settings: Settings, work: (store: ProceduralStore) => Promise<T>): Promise<T> {
+/** Does some work with a store, and closes it; `create: false` makes no namespace where there is none. Throws what connecting throws: `redis_unavailable` within 3 s … */
+export async function withStore<T>(
+  settings: Settings,
+  work: (store: ProceduralStore) => Promise<T>,
+  options: { readonly create?: boolean } = {},
+): Promise<T> {
   const connection = await redisUrl(settings)
   // BullMQ and ioredis take a third of a second to load, which help, faults in arguments and `validate` need not wait for.
   const { ProceduralStore } = await import('../runs/store.js')
   const store = await ProceduralStore.connect({
     connection,
     allowUnsafeRedis: settings.allowUnsafeRedis,
+    ...options,
     ...(settings.prefix !== undefined && { prefix: settings.prefix }),
   })
   try {

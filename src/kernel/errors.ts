@@ -40,6 +40,7 @@ export const ERRORS = {
   redis_unsafe: api(503),
   redis_not_found: api(503),
   namespace_mismatch: api(409),
+  namespace_lost: api(503),
   corrupt_record: api(500),
   // Kept on runs
   action_failed: run(true),

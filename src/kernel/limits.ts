@@ -186,4 +186,24 @@ export const LIMITS = {
   sweepMs: 1_000,
   /** Due timers that one sweep claims. */
   sweepTimers: 100,
+  /** For how long they are its own. */
+  sweepLeaseMs: 5_000,
+  /** Runs that one call of a check looks at: it holds up its shard for some milliseconds. */
+  checkRuns: 50,
+  /** Keys, members or jobs that one step of a check reads. */
+  checkItems: 500,
+  /** Entries of a history that a check reads in one call. */
+  checkEntries: 200,
+  /** Findings that one check tells in full; more are counted. */
+  checkFindings: 1_000,
+  /** Jobs of a waiting list that are looked through for one, from its front. */
+  checkWaitLook: 10_000,
+  /** How long a check waits for a job without a lock to be taken up again, unless it is told otherwise. */
+  checkPatienceMs: 60_000,
+  /** Time between two steps of the reconciler of a fleet. */
+  reconcileMs: 5_000,
+  /** Findings that a reconciler remembers to have told. */
+  reconcileTold: 1_000,
+  /** Time between two looks at whether the namespace is still there. */
+  namespaceCheckMs: 1_000,
 } as const

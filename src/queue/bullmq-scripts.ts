@@ -135,6 +135,7 @@ local LIVE_STREAM_RECORDS = '${LIMITS.liveStreamRecords}'
 local LIVE_RECORD_COMMITS = ${LIMITS.liveRecordCommits}
 local RESERVE_MS = ${LIMITS.reserveMs}
 local SWEEP_MS = ${LIMITS.sweepMs}
+local WAIT_LOOK = ${LIMITS.checkWaitLook}
 local COMPLETED_KEPT_PER_CALL = ${LIMITS.completedKeptPerCall}
 `
 

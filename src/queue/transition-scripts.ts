@@ -56,8 +56,15 @@ const SCRIPTS = {
   claimDue: 'claim-due',
   read: 'read',
   alone: 'alone',
+  inspectRuns: 'inspect-runs',
+  inspectJobs: 'inspect-jobs',
+  inspectMembers: 'inspect-members',
+  repairRun: 'repair-run',
+  repairJob: 'repair-job',
+  removeOrphan: 'remove-orphan',
 } as const
 type ScriptName = keyof typeof SCRIPTS
+export type InspectionScript = Extract<ScriptName, `inspect${string}` | `repair${string}` | `remove${string}`>
 
 /** What is used of BullMQ's client. */
 interface CommandClient {
@@ -225,6 +232,11 @@ export class TransitionScripts {
     }
     const [now, ...replies] = (await this.#call('complete', args, true)) as [number, ...unknown[]]
     return { now, replies }
+  }
+
+  /** Calls a script that looks at the shard or mends it; `inspection.ts` gives them their arguments. */
+  inspect(name: InspectionScript, args: readonly unknown[]): Promise<unknown> {
+    return this.#call(name, args, false)
   }
 
   async ping(): Promise<void> {

@@ -7,6 +7,9 @@ import { LIMITS } from '../kernel/limits.js'
  * shard i. BullMQ's own keys of a shard are `{<prefix>:<i>}:shard-<i>:<…>`; none of the names below begins with `shard-`.
  */
 
+/** The namespace where none is named. */
+export const DEFAULT_PREFIX = 'procession'
+
 const PREFIX_RULE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
 const FNV_OFFSET = 0x811c9dc5
 const FNV_PRIME = 0x01000193
@@ -71,6 +74,11 @@ export class Keyspace {
   /** STRING: the JSON text of one registered definition. Immutable. */
   definition(name: string, version: string): string {
     return `${this.tag}:definition:${name}@${version}`
+  }
+
+  /** STRING with an expiry: who reconciles shard `index` now. */
+  reconciler(index: number): string {
+    return `${this.tag}:reconcile:${index}`
   }
 
   /** Hash tag of shard `index`, `{<prefix>:<index>}`: also the prefix that BullMQ gets. */

@@ -184,3 +184,8 @@ export function encodeRetry(run: RunRecord, { entry }: RetryDecision): CommitBlo
   const note = encodeNote(run, entry, { ofVisit: true })
   return { ...note, set: [...note.set, 'att', String(entry.attempt)] }
 }
+
+/** A job for the run's current visit, or its compensation, once more: the one before was lost. Compares the run's seq. */
+export function encodeJobAnew(procedure: CompiledProcedure, run: RunRecord, draft: EntryDraft): CommitBlock {
+  return { ...encodeNote(run, draft, { ofVisit: false }), seq: run.seq, job: jobOf(procedure, run) }
+}

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { ProcessionError } from '../kernel/errors.js'
 import { checkLookedUpId } from '../kernel/ids.js'
@@ -6,6 +7,7 @@ import { openTransitionScripts } from '../queue/transition-backend.js'
 import type { TransitionScripts } from '../queue/transition-scripts.js'
 import { Keyspace, type ShardKeys, shardOf } from '../redis/keys.js'
 import { execute } from '../redis/replies.js'
+import { NamespaceWatch } from './namespace-watch.js'
 
 /** Version of everything that is stored: the run hash, history entries, live events, the registry. See docs/formats.md. */
 export const STORAGE_FORMAT = '2'
@@ -21,24 +23,39 @@ export interface Namespace {
   readonly client: Redis
   readonly keys: Keyspace
   readonly shards: readonly Shard[]
+  /** Notices that it is gone. */
+  readonly watch: NamespaceWatch
   shardOf(runId: string): Shard
+}
+
+/** What a namespace's meta key holds. */
+interface Meta {
+  /** Tells the namespace from one that is made anew under its name. */
+  readonly id: string
+  readonly shards: number
 }
 
 /**
  * Reads the namespace's meta, writing it when this is the first process to come; the number of shards is what it says.
  *
- * `shards` is wanted by the caller, for a namespace that does not exist yet (1 by default).
- * Throws `namespace_mismatch` when it exists with another number or in another storage format. Idempotent.
+ * `shards` is wanted by the caller, for a namespace that does not exist yet (1 by default); with `create: false` none is made.
+ * Throws `namespace_mismatch` when it exists with another number or in another storage format, `namespace_lost` when its
+ * procedures are there and its meta is not, `not_found` when it is not to be made. Idempotent.
  */
-export async function readShardCount(client: Redis, keys: Keyspace, shards?: number): Promise<number> {
+async function readMeta(client: Redis, keys: Keyspace, { shards, create = true }: OpenOptions): Promise<Meta> {
   if (shards !== undefined && !(Number.isInteger(shards) && shards >= 1 && shards <= LIMITS.shards))
     throw new ProcessionError('invalid_argument', `shards is ${shards}; give a whole number from 1 to ${LIMITS.shards}`)
-  const [, , [format, stored]] = await execute<[number, number, [string, string]]>(
+  const [isThere, hasProcedures] = await execute<[number, number]>(
+    client.multi().hexists(keys.meta, 'format').exists(keys.procedures),
+  )
+  if (isThere === 0) refuseToMake(keys, { create, isLost: hasProcedures === 1 })
+  const [, , , [format, stored, id]] = await execute<[number, number, number, [string, string, string]]>(
     client
       .multi()
       .hsetnx(keys.meta, 'format', STORAGE_FORMAT)
       .hsetnx(keys.meta, 'shards', String(shards ?? 1))
-      .hmget(keys.meta, 'format', 'shards'),
+      .hsetnx(keys.meta, 'id', randomUUID())
+      .hmget(keys.meta, 'format', 'shards', 'id'),
   )
   if (format !== STORAGE_FORMAT)
     throw new ProcessionError(
@@ -50,19 +67,39 @@ export async function readShardCount(client: Redis, keys: Keyspace, shards?: num
       'namespace_mismatch',
       `namespace "${keys.prefix}" has ${stored} shards, not ${shards}: the number is fixed when a namespace is made; leave it out, or use another prefix`,
     )
-  return Number(stored)
+  return { id, shards: Number(stored) }
 }
 
-/** Opens a namespace on an open connection. Errors as {@link readShardCount}. */
+function refuseToMake({ prefix, meta }: Keyspace, { create, isLost }: { create: boolean; isLost: boolean }): void {
+  if (isLost)
+    throw new ProcessionError(
+      'namespace_lost',
+      `namespace "${prefix}" has procedures, and its key ${meta} is gone: set it again, "HSET ${meta} format ${STORAGE_FORMAT} shards N" with the number of shards that it was made with (that of the tags {${prefix}:0} …), or use another prefix`,
+    )
+  if (!create)
+    throw new ProcessionError(
+      'not_found',
+      `there is no namespace "${prefix}" in this Redis: look at the prefix, and at which Redis it is`,
+    )
+}
+
+interface OpenOptions {
+  readonly shards?: number | undefined
+  /** Make it where it does not exist; true by default. */
+  readonly create?: boolean | undefined
+}
+
+/** Opens a namespace on an open connection. Errors as {@link readMeta}. */
 export async function openNamespace(
   client: Redis,
   prefix: string,
-  options: { shards?: number; bullmqEvents: boolean },
+  options: OpenOptions & { readonly bullmqEvents: boolean },
 ): Promise<Namespace> {
   const keys = new Keyspace(prefix)
-  const count = await readShardCount(client, keys, options.shards)
+  const { id, shards: count } = await readMeta(client, keys, options)
   const shardKeys = Array.from({ length: count }, (_, index) => keys.shard(index))
   const scripts = openTransitionScripts(client, shardKeys, { bullmqEvents: options.bullmqEvents })
   const shards = shardKeys.map((shard, index) => ({ keys: shard, transitions: scripts[index]! }))
-  return { client, keys, shards, shardOf: (runId) => shards[shardOf(checkLookedUpId(runId), count)]! }
+  const watch = new NamespaceWatch(client, keys, id)
+  return { client, keys, shards, watch, shardOf: (runId) => shards[shardOf(checkLookedUpId(runId), count)]! }
 }

@@ -116,3 +116,16 @@ export const subscribeRequest = z.strictObject({
   since: z.string().optional(),
   signal: z.instanceof(AbortSignal).optional(),
 })
+
+export const checkRequest = z.strictObject({
+  repair: z.boolean().optional(),
+  runId: z.string().optional(),
+  shard: z
+    .int()
+    .min(0)
+    .max(LIMITS.shards - 1)
+    .optional(),
+  patienceMs: z.number().min(0).max(LIMITS.durationMs).optional(),
+  onProgress: z.custom<(progress: never) => void>((value) => typeof value === 'function', 'give a function').optional(),
+  signal: z.instanceof(AbortSignal, { message: 'give an AbortSignal' }).optional(),
+})

@@ -6,6 +6,7 @@ import { ProcessionError } from '../kernel/errors.js'
 import { checkLookedUpId } from '../kernel/ids.js'
 import type { ProcedureDocument } from '../procedure/define-document.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
+import { DEFAULT_PREFIX } from '../redis/keys.js'
 import { asCallError } from '../redis/replies.js'
 import { assertSafeRedis } from '../redis/safety.js'
 import { checkOptions } from './check-options.js'
@@ -16,11 +17,13 @@ import type { MoveInput } from './known-runs.js'
 import { type LiveEvent, LiveStreamReader } from './live-stream.js'
 import { type Namespace, openNamespace } from './namespace.js'
 import { checkPatch } from './plain-json.js'
+import { type CheckOptions, type CheckReport, NamespaceChecker } from './reconcile/namespace-checker.js'
 import { type RegisteredProcedure, type RegisteredVersion, type Registration, Registry } from './registry.js'
 import {
   checkBatch,
   checkEvent,
   checkReason,
+  checkRequest,
   checkSeq,
   checkStartItem,
   type EventOptions,
@@ -47,6 +50,8 @@ export interface StoreOptions {
   readonly prefix?: string
   /** Shards of a namespace that does not exist yet; 1 by default. Fixed for its life. */
   readonly shards?: number
+  /** Make the namespace where there is none; true by default. */
+  readonly create?: boolean
   /** Accept a Redis without AOF or with an evicting policy: for play, not for work. */
   readonly allowUnsafeRedis?: boolean
   /** Have BullMQ write its own event stream too, for tools that read QueueEvents. */
@@ -54,8 +59,6 @@ export interface StoreOptions {
   /** Hears of what this store commits: see docs/telemetry.md. */
   readonly telemetry?: TelemetryHook
 }
-
-export const DEFAULT_PREFIX = 'procession'
 
 export interface RunsRequest {
   readonly status?: RunStatus
@@ -128,6 +131,7 @@ export class ProceduralStore {
 
   private constructor(connection: RedisConnection, namespace: Namespace, hook: TelemetryHook | undefined) {
     setMaxListeners(0, this.#closed.signal) // one for every wait
+    namespace.watch.start(() => {}) // the next call is told
     this.#connection = connection
     this.#namespace = namespace
     this.#registry = new Registry(connection.client, namespace.keys, namespace.shards.length)
@@ -138,14 +142,17 @@ export class ProceduralStore {
   }
 
   /**
-   * Opens a namespace. Throws `redis_unavailable` within 3 s, `redis_unsafe`, `namespace_mismatch`, `invalid_argument`.
+   * Opens a namespace. Throws `redis_unavailable` within 3 s, `redis_unsafe`, `namespace_mismatch`, `namespace_lost`,
+   * `invalid_argument`; with `create: false` `not_found`. Each call throws `namespace_lost` within about a second of the
+   * namespace's loss.
    */
   static async connect(options: StoreOptions): Promise<ProceduralStore> {
     const connection = await connectRedis(options.connection, { role: 'producer' })
     try {
       await assertSafeRedis(connection.client, { allowUnsafe: options.allowUnsafeRedis ?? false })
       const namespace = await openNamespace(connection.client, options.prefix ?? DEFAULT_PREFIX, {
-        ...(options.shards !== undefined && { shards: options.shards }),
+        shards: options.shards,
+        create: options.create,
         bullmqEvents: options.bullmqEvents ?? false,
       })
       return new ProceduralStore(connection, namespace, options.telemetry)
@@ -364,6 +371,17 @@ export class ProceduralStore {
     }
   }
 
+  /**
+   * Looks for what does not fit together: runs without their job, deadlines and indexes that differ from the record, histories
+   * that do not add up, keys of runs that are gone. With `repair`, mends what can be, each by one step that does nothing when
+   * the run has moved on. Reads in bounded pages, beside a fleet at work. See docs/fsck.md.
+   * Throws `not_found`, `invalid_argument`.
+   */
+  async check(options: CheckOptions = {}): Promise<CheckReport> {
+    const checked = checkOptions('check', checkRequest, options) as CheckOptions
+    return this.#call(() => new NamespaceChecker(this.#namespace, this.#registry, checked).check())
+  }
+
   /** Live events as they are committed; ends when the consumer stops, `signal` fires or the store closes. */
   async *subscribe(options: SubscribeOptions = {}): AsyncGenerator<LiveEvent, void, void> {
     const request = checkOptions('subscribe', subscribeRequest, options) as SubscribeOptions
@@ -379,15 +397,26 @@ export class ProceduralStore {
   async #call<Answer>(work: () => Promise<Answer>): Promise<Answer> {
     if (this.#closed.signal.aborted) throw new ProcessionError('closed', 'the store was closed; connect a new one')
     try {
-      return await work()
+      this.#namespace.watch.assertThere()
+      return await work().catch((error) => this.#orLost(error))
     } catch (error) {
       throw asCallError(error)
     }
   }
 
+  /** What is not found may be gone with all the rest. */
+  async #orLost(error: unknown): Promise<never> {
+    if (error instanceof ProcessionError && error.code === 'not_found') {
+      await this.#namespace.watch.look()
+      this.#namespace.watch.assertThere()
+    }
+    throw error
+  }
+
   /** Ends waits and subscriptions and closes what the store opened. Idempotent. */
   async close(): Promise<void> {
     if (!this.#closed.signal.aborted) this.#closed.abort()
+    this.#namespace.watch.stop()
     for (const stream of this.#streams) stream.close()
     await this.#connection.close()
   }

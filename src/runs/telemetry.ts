@@ -81,6 +81,17 @@ export interface TelemetryFields {
     /** Whether a transition took it; if not, the run fails, or waits for whoever drives it by hand. */
     readonly handled: boolean
   }
+  /** The reconciler found something that is not as it should be. `runId`, `procedure` and `version` are '' where it is of no run. */
+  readonly finding: OfRun & {
+    readonly shard: number
+    /** See docs/fsck.md. */
+    readonly code: string
+    /** The Redis key that it is about. */
+    readonly key: string
+    /** What is there. */
+    readonly found: string
+    readonly repaired: boolean
+  }
 }
 
 export type TelemetryName = keyof TelemetryFields

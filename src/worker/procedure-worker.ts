@@ -19,9 +19,12 @@ import { longTimeout } from '../kernel/long-timeout.js'
 import type { RunJob } from '../queue/transition-job.js'
 import { TransitionWorker } from '../queue/transition-worker.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
+import { DEFAULT_PREFIX } from '../redis/keys.js'
 import { asCallError } from '../redis/replies.js'
 import { assertSafeRedis } from '../redis/safety.js'
 import { type Namespace, openNamespace, type Shard } from '../runs/namespace.js'
+import type { Finding } from '../runs/reconcile/findings.js'
+import { Reconciler } from '../runs/reconcile/reconciler.js'
 import { Registry } from '../runs/registry.js'
 import { RunMover } from '../runs/run-mover.js'
 import { Telemetry } from '../runs/telemetry.js'
@@ -98,6 +101,8 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   #handler: RunJobHandler | undefined
   #workers: TransitionWorker[] = []
   #sweepers = new Map<string, TimerSweeper>()
+  #reconciler: Reconciler | undefined
+  #namespace: Namespace | undefined
   #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -138,7 +143,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   }
 
   async #start(): Promise<void> {
-    const { connection, prefix = 'procession', allowUnsafeRedis = false } = this.#options
+    const { connection, prefix = DEFAULT_PREFIX, allowUnsafeRedis = false } = this.#options
     this.#connection = await connectRedis(connection, { role: 'worker' })
     try {
       await assertSafeRedis(this.#connection.client, { allowUnsafe: allowUnsafeRedis })
@@ -201,6 +206,22 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     for (const worker of this.#workers) worker.run().catch((error: Error) => this.#tell('error', error))
     for (const sweeper of this.#sweepers.values()) sweeper.start()
     this.#eventLoop.start()
+    this.#namespace = namespace
+    namespace.watch.start((error) => this.#tell('error', error))
+    const { reconcileMs: intervalMs } = this.#checked
+    if (intervalMs === undefined) return
+    this.#reconciler = new Reconciler({
+      ...{ namespace, shards, registry, telemetry, intervalMs },
+      onFinding: (finding) => this.#logFinding(finding),
+      onError: (error) => this.#tell('error', error),
+    })
+    this.#reconciler.start()
+  }
+
+  #logFinding({ found, repaired, ...fields }: Finding): void {
+    const { code, key, runId } = fields
+    const what = `${code}: ${runId === undefined ? key : `run ${runId}`}: ${found}`
+    this.#logger.warn({ ...fields, repaired }, repaired ? `${what}; repaired: ${fields.repair}` : what)
   }
 
   #makeWorker(shard: Shard, client: Redis, concurrency: number): TransitionWorker {
@@ -256,7 +277,9 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
     const started = this.#starting !== undefined && (await this.#starting.then(() => true).catch(() => false))
     this.#phase = 'closing'
     if (started) {
-      const stopped = Promise.all([...this.#sweepers.values()].map((sweeper) => sweeper.stop()))
+      this.#namespace?.watch.stop()
+      const loops = [...this.#sweepers.values(), ...(this.#reconciler ? [this.#reconciler] : [])]
+      const stopped = Promise.all(loops.map((loop) => loop.stop()))
       const drained = Promise.all(this.#workers.map((worker) => worker.close()))
       if (!(await within(timeoutMs, drained))) await within(GRACE_MS, this.#giveBack())
       // A Redis that does not answer leaves both open; what hangs on it fails when the connection is dropped.

@@ -10,7 +10,6 @@ import { LIMITS } from '../kernel/limits.js'
 import type { Shard } from '../runs/namespace.js'
 import type { RunMover } from '../runs/run-mover.js'
 
-const LEASE_MS = 5_000
 const RETRY_MS = 500
 
 export class TimerSweeper {
@@ -54,7 +53,7 @@ export class TimerSweeper {
   /** One sweep; returns how long to wait for the next. */
   async #sweep(): Promise<number> {
     try {
-      const { now, nextMs, runs } = await this.#shard.transitions.claimDue(LEASE_MS)
+      const { now, nextMs, runs } = await this.#shard.transitions.claimDue(LIMITS.sweepLeaseMs)
       if (runs.length > 0) await this.#mover.fireTimers(this.#shard, runs, now, this.#onError)
       if (runs.length > 0) return 0 // more may be due, and the commits armed new ones
       return Math.min(nextMs ?? LIMITS.sweepMs, LIMITS.sweepMs)

@@ -51,6 +51,11 @@ export interface ProcedureWorkerOptions {
    * repeat these jobs. 60,000 by default; 0: not at all, which saves a thread and a connection.
    */
   readonly maxBlockedMs?: number
+  /**
+   * Look for runs that something is wrong with, and mend what can be mended safely: one process per shard does, a few runs
+   * every `intervalMs` (LIMITS.reconcileMs by default). True by default; see docs/fsck.md.
+   */
+  readonly reconcile?: boolean | { readonly intervalMs: number }
   /** Where `log` actions and `info.log` write; JSON lines on stderr by default. */
   readonly logger?: Logger
   /** Hears of what this worker does and commits: see docs/telemetry.md. */
@@ -92,9 +97,14 @@ const schema = z.strictObject({
   sticky: z.boolean().default(true),
   isolation: isolation.prefault({}),
   maxBlockedMs: z.int().min(0).max(LIMITS.blockedMostMs).default(LIMITS.blockedMs),
+  reconcile: z.union([z.boolean(), z.strictObject({ intervalMs: z.int().min(10).max(3_600_000) })]).default(true),
 })
 
-export type CheckedWorkerOptions = z.infer<typeof schema> & { readonly stalledInterval: number }
+export type CheckedWorkerOptions = Omit<z.infer<typeof schema>, 'reconcile'> & {
+  readonly stalledInterval: number
+  /** Time between two steps of the reconciler; undefined: there is none. */
+  readonly reconcileMs: number | undefined
+}
 
 /** Fills in defaults and checks ranges. Throws `invalid_argument` naming the option and the value. */
 export function checkWorkerOptions(options: ProcedureWorkerOptions): CheckedWorkerOptions {
@@ -113,5 +123,10 @@ export function checkWorkerOptions(options: ProcedureWorkerOptions): CheckedWork
     const value = path === '' ? '' : ` (is ${JSON.stringify(given)})`
     throw new ProcessionError('invalid_argument', `worker option ${path}${value}: ${issue.message}`)
   }
-  return { ...parsed.data, stalledInterval: parsed.data.stalledInterval ?? Math.max(250, parsed.data.lockDuration / 2) }
+  const { reconcile, ...rest } = parsed.data
+  return {
+    ...rest,
+    stalledInterval: rest.stalledInterval ?? Math.max(250, rest.lockDuration / 2),
+    reconcileMs: typeof reconcile === 'object' ? reconcile.intervalMs : reconcile ? LIMITS.reconcileMs : undefined,
+  }
 }

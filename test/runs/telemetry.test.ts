@@ -38,7 +38,7 @@ beforeAll(async () => {
         undo: () => undefined,
       },
     },
-    { telemetry: hear },
+    { telemetry: hear, reconcile: { intervalMs: 20 } },
   )
   await store.register({
     name: 'told',
@@ -65,29 +65,33 @@ beforeAll(async () => {
   const run = await store.startProcedure('told', '1.0', {}, { delayMs: 1, tags: ['eu'] })
   await run.result({ timeoutMs: 20_000 })
   await waitUntil('the end to be told', () => events.some(({ name }) => name === 'run_ended'))
+  await ns.client.zadd(ns.keys.due, 9e12, run.id)
+  await waitUntil('the reconciler to find that', () => events.some(({ name }) => name === 'finding'), 30_000)
   await store.close()
 })
 
 describe('telemetry', () => {
   test('tells of a run once what was committed, in order', () => {
-    const words = events.map((event) => {
-      switch (event.name) {
-        case 'transition':
-          return `${event.from} ${event.event} ${event.to}`
-        case 'action_started':
-          return `start ${event.state} ${event.attempt}${event.compensation ? ' undo' : ''}`
-        case 'action_ended':
-          return `end ${event.state} ${event.outcome} ${event.event ?? event.errorCode}`
-        case 'retry':
-          return `retry ${event.attempt} ${event.errorCode} ${event.delayMs}`
-        case 'failure':
-          return `failure ${event.errorCode} ${event.handled ? 'handled' : 'unhandled'}`
-        case 'run_ended':
-          return `ended ${event.status} ${event.errorCode}`
-        default:
-          return event.name
-      }
-    })
+    const words = events
+      .filter(({ name }) => name !== 'finding')
+      .map((event) => {
+        switch (event.name) {
+          case 'transition':
+            return `${event.from} ${event.event} ${event.to}`
+          case 'action_started':
+            return `start ${event.state} ${event.attempt}${event.compensation ? ' undo' : ''}`
+          case 'action_ended':
+            return `end ${event.state} ${event.outcome} ${event.event ?? event.errorCode}`
+          case 'retry':
+            return `retry ${event.attempt} ${event.errorCode} ${event.delayMs}`
+          case 'failure':
+            return `failure ${event.errorCode} ${event.handled ? 'handled' : 'unhandled'}`
+          case 'run_ended':
+            return `ended ${event.status} ${event.errorCode}`
+          default:
+            return event.name
+        }
+      })
     expect(words).toStrictEqual([
       ...['run_scheduled', 'run_started'],
       ...[

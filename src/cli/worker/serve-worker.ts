@@ -66,7 +66,7 @@ function wishToEnd(): Promise<string> {
 
 function makeWorker(args: WorkerArguments, actions: ActionModules): ProcedureWorker {
   const { prefix, concurrency, shards, lockDuration, stalledInterval } = args
-  const { maxBlocked, isolatedMemory, isolatedProcesses, isolatedEnv } = args
+  const { maxBlocked, isolatedMemory, isolatedProcesses, isolatedEnv, reconcileInterval: intervalMs } = args
   return new ProcedureWorker({
     connection: args.redisUrl,
     actions,
@@ -84,6 +84,7 @@ function makeWorker(args: WorkerArguments, actions: ActionModules): ProcedureWor
     ...(shards !== undefined && { shards }),
     ...(lockDuration !== undefined && { lockDuration }),
     ...(stalledInterval !== undefined && { stalledInterval }),
+    ...(intervalMs !== undefined && { reconcile: intervalMs > 0 && { intervalMs } }),
   })
 }
 

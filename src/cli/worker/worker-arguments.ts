@@ -19,6 +19,7 @@ const schema = z.object({
   isolatedMemory: z.int().optional(),
   isolatedProcesses: z.int().optional(),
   isolatedEnv: z.array(z.string()).default([]),
+  reconcileInterval: z.int().optional(),
   drainTimeout: z.int().default(DRAIN_MS),
   logLevel: z.enum(LOG_LEVELS).default('info'),
 })
@@ -55,6 +56,11 @@ export function addWorkerOptions(command: Command): Command {
       wholeNumber(1, LIMITS.isolatedProcesses),
     )
     .option('--isolated-env <name>', 'an environment variable that they see; may be given several times', collect)
+    .option(
+      '--reconcile-interval <ms>',
+      `how often to look for what "procession fsck" finds, a little each time; 0: never (default: ${LIMITS.reconcileMs})`,
+      wholeNumber(0, 3_600_000),
+    )
     .option(
       '--drain-timeout <ms>',
       `at the end, how long actions may go on before they are given back (default: ${DRAIN_MS})`,
@@ -96,6 +102,7 @@ export function argumentsLine(args: WorkerArguments): string[] {
     ['--isolated-memory', args.isolatedMemory],
     ['--isolated-processes', args.isolatedProcesses],
     ...args.isolatedEnv.map((name): [string, string] => ['--isolated-env', name]),
+    ['--reconcile-interval', args.reconcileInterval],
     ['--drain-timeout', args.drainTimeout],
     ['--log-level', args.logLevel],
   ]
