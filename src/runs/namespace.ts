@@ -33,13 +33,7 @@ export interface Namespace {
 export async function readShardCount(client: Redis, keys: Keyspace, shards?: number): Promise<number> {
   if (shards !== undefined && !(Number.isInteger(shards) && shards >= 1 && shards <= LIMITS.shards))
     throw new ProcessionError('invalid_argument', `shards is ${shards}; give a whole number from 1 to ${LIMITS.shards}`)
-  const [, , [format, stored]] = await execute<[number, number, [string, string]]>(
-    client
-      .multi()
-      .hsetnx(keys.meta, 'format', STORAGE_FORMAT)
-      .hsetnx(keys.meta, 'shards', String(shards ?? 1))
-      .hmget(keys.meta, 'format', 'shards'),
-  )
+  const [format, stored] = await readOrMakeMeta(client, keys.meta, String(shards ?? 1))
   if (format !== STORAGE_FORMAT)
     throw new ProcessionError(
       'namespace_mismatch',
@@ -51,6 +45,16 @@ export async function readShardCount(client: Redis, keys: Keyspace, shards?: num
       `namespace "${keys.prefix}" has ${stored} shards, not ${shards}: the number is fixed when a namespace is made; leave it out, or use another prefix`,
     )
   return Number(stored)
+}
+
+/** A namespace that is there is not written to: it can be read while Redis refuses to write. */
+async function readOrMakeMeta(client: Redis, key: string, shards: string): Promise<(string | null)[]> {
+  const found = await client.hmget(key, 'format', 'shards')
+  if (found.every((value) => value !== null)) return found
+  const [, , made] = await execute<[number, number, string[]]>(
+    client.multi().hsetnx(key, 'format', STORAGE_FORMAT).hsetnx(key, 'shards', shards).hmget(key, 'format', 'shards'),
+  )
+  return made
 }
 
 /** Opens a namespace on an open connection. Errors as {@link readShardCount}. */
