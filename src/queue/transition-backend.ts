@@ -24,10 +24,14 @@ import {
 } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { LIMITS } from '../kernel/limits.js'
+import { watchLiveness } from '../redis/liveness.js'
 import { captureCall, shippedScript } from './bullmq-scripts.js'
 import type { CommitBlock } from './commit-block.js'
 import { type RawSnapshot, type RunSnapshot, snapshotOf } from './run-hash.js'
 import { COMMITTED, RUN_GONE, SEQ_MOVED, TransitionScripts, VISIT_OVER } from './transition-scripts.js'
+
+/** How long a worker's blocking read waits for a job at most, seconds. */
+const BLOCK_S = 1
 
 /** How a job leaves its worker, and what its run becomes by that. */
 export type JobEnd =
@@ -110,6 +114,11 @@ export class TransitionBackend extends RedisQueueBackend {
     // Redis's time of the next delayed job, in the worker's clock, which is what BullMQ's worker compares it with.
     if (next[3]) next[3] -= this.#clockOffsetMs
     return next as unknown as NextJob
+  }
+
+  /** A second, for a blocking read that takes longer could not be told from a connection that is dead. */
+  override get maximumBlockTimeout(): number {
+    return BLOCK_S
   }
 
   override async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
@@ -284,11 +293,15 @@ export function transitionBackendFactory(settings: TransitionBackendSettings): B
   return (name, opts, { withBlockingConnection = false } = {}) => {
     const shared = isRedisInstance(opts.connection)
     const connection = new RedisConnection(opts.connection as never, { shared, blocking: false })
-    const blocking = withBlockingConnection
-      ? new RedisConnection((opts.connection as { duplicate(): never }).duplicate(), { shared: false, blocking: true })
-      : undefined
+    const blocking = withBlockingConnection ? openBlocking(opts.connection as Redis) : undefined
     return new TransitionBackend(connection, name, opts as QueueBaseOptions, blocking, settings)
   }
+}
+
+function openBlocking(client: Redis): RedisConnection {
+  const blocked = client.duplicate()
+  watchLiveness(blocked, 2_000 * BLOCK_S)
+  return new RedisConnection(blocked as never, { shared: false, blocking: true })
 }
 
 /** Listeners of a connection beside those of its shards. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis, type RedisOptions } from 'ioredis'
 import { ProcessionError } from '../kernel/errors.js'
+import { watchLiveness } from './liveness.js'
 import { parseRedisUrl } from './url.js'
 
 const CONNECT_TIMEOUT_MS = 1_500
@@ -86,6 +87,7 @@ async function open(given: RedisOptions, timeoutMs: number, options: ConnectOpti
     throw unavailable(given, error)
   }
   established = true
+  watchLiveness(client)
   let closing: Promise<void> | undefined
   return {
     client,

@@ -17,7 +17,15 @@ const REFUSAL = /^(OOM|MISCONF|READONLY|LOADING|BUSY|CLUSTERDOWN|TRYAGAIN|MASTER
 
 /** Whether Redis refused a command without having written anything: trying again later is safe. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof Error && REFUSAL.test(error.message)
+  return refusalOf(error) !== undefined
+}
+
+/** Why Redis refused a command, as its first word; of a transaction, why it refused the first of its commands. */
+function refusalOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { previousErrors } = error as { previousErrors?: readonly unknown[] }
+  if (error.message.startsWith('EXECABORT')) return refusalOf(previousErrors?.[0])
+  return REFUSAL.exec(error.message)?.[1]
 }
 
 const CONNECTION_LOST =
@@ -36,8 +44,8 @@ const REMEDIES: Record<string, string> = {
  */
 export function asCallError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof ProcessionError) return error
-  if (isRefusal(error)) {
-    const word = error.message.split(' ', 1)[0]!
+  const word = refusalOf(error)
+  if (word !== undefined) {
     const remedy = REMEDIES[word] ?? 'try again in a moment'
     return new ProcessionError(
       'redis_unavailable',

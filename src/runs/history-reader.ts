@@ -30,9 +30,10 @@ export async function readHistory(
   { after, limit }: { after: number; limit: number },
 ): Promise<HistoryPage> {
   const key = namespace.shardOf(runId).keys.history(runId)
+  // No transaction, which a Redis that is out of memory refuses, reads and all: a history only grows.
   const [texts, length] = await execute<[string[], number]>(
     namespace.client
-      .multi()
+      .pipeline()
       .lrange(key, after, after + limit - 1)
       .llen(key),
   )

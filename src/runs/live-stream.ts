@@ -9,6 +9,7 @@
 import type { Redis } from 'ioredis'
 import type { Held, HistoryEntry } from '../engine/history.js'
 import type { ShardKeys } from '../redis/keys.js'
+import { watchLiveness } from '../redis/liveness.js'
 
 /** What a live event leaves out of its history entry, because it can be large. */
 type LeftOut = 'context' | 'patch' | 'result' | 'blocked' | 'guardFailures' | 'contextFaults' | 'remaining' | 'held'
@@ -124,6 +125,7 @@ export class LiveStreamReader {
     const reader = this.#client.duplicate({ ...READER_OPTIONS })
     reader.on('error', () => {}) // it reconnects; the client's owner hears of the same trouble
     this.#reader = reader
+    watchLiveness(reader, BLOCK_MS + LAG_MS)
     void this.#read(reader, cursor)
   }
 

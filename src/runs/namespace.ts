@@ -45,18 +45,7 @@ interface Meta {
 async function readMeta(client: Redis, keys: Keyspace, { shards, create = true }: OpenOptions): Promise<Meta> {
   if (shards !== undefined && !(Number.isInteger(shards) && shards >= 1 && shards <= LIMITS.shards))
     throw new ProcessionError('invalid_argument', `shards is ${shards}; give a whole number from 1 to ${LIMITS.shards}`)
-  const [isThere, hasProcedures] = await execute<[number, number]>(
-    client.multi().hexists(keys.meta, 'format').exists(keys.procedures),
-  )
-  if (isThere === 0) refuseToMake(keys, { create, isLost: hasProcedures === 1 })
-  const [, , , [format, stored, id]] = await execute<[number, number, number, [string, string, string]]>(
-    client
-      .multi()
-      .hsetnx(keys.meta, 'format', STORAGE_FORMAT)
-      .hsetnx(keys.meta, 'shards', String(shards ?? 1))
-      .hsetnx(keys.meta, 'id', randomUUID())
-      .hmget(keys.meta, 'format', 'shards', 'id'),
-  )
+  const [format, stored, id] = await readOrMakeMeta(client, keys, { shards: String(shards ?? 1), create })
   if (format !== STORAGE_FORMAT)
     throw new ProcessionError(
       'namespace_mismatch',
@@ -87,6 +76,26 @@ interface OpenOptions {
   readonly shards?: number | undefined
   /** Make it where it does not exist; true by default. */
   readonly create?: boolean | undefined
+}
+
+/** A namespace that is there is not written to: it can be read while Redis refuses to write. */
+async function readOrMakeMeta(
+  client: Redis,
+  keys: Keyspace,
+  { shards, create }: { shards: string; create: boolean },
+): Promise<[format: string, shards: string, id: string]> {
+  const found = await client.hmget(keys.meta, 'format', 'shards', 'id')
+  if (found.every((value) => value !== null)) return found as [string, string, string]
+  if (found[0] === null) refuseToMake(keys, { create, isLost: (await client.exists(keys.procedures)) === 1 })
+  const [, , , made] = await execute<[number, number, number, [string, string, string]]>(
+    client
+      .multi()
+      .hsetnx(keys.meta, 'format', STORAGE_FORMAT)
+      .hsetnx(keys.meta, 'shards', shards)
+      .hsetnx(keys.meta, 'id', randomUUID())
+      .hmget(keys.meta, 'format', 'shards', 'id'),
+  )
+  return made
 }
 
 /** Opens a namespace on an open connection. Errors as {@link readMeta}. */

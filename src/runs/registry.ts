@@ -103,7 +103,7 @@ export class Registry {
     const exact = version === 'latest' ? await this.#latest(name) : version
     const [text, record, inactive] = await execute<[string | null, string | null, number]>(
       this.#client
-        .multi()
+        .pipeline()
         .get(this.#keys.definition(name, exact))
         .hget(this.#keys.versions(name), exact)
         .sismember(this.#keys.inactive, `${name}@${exact}`),

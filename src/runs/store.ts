@@ -158,7 +158,7 @@ export class ProceduralStore {
       return new ProceduralStore(connection, namespace, options.telemetry)
     } catch (error) {
       await connection.close()
-      throw error
+      throw asCallError(error)
     }
   }
 

@@ -20,6 +20,7 @@ import type { RunJob } from '../queue/transition-job.js'
 import { TransitionWorker } from '../queue/transition-worker.js'
 import { connectRedis, type RedisConnection } from '../redis/connection.js'
 import { DEFAULT_PREFIX } from '../redis/keys.js'
+import { watchLiveness } from '../redis/liveness.js'
 import { asCallError } from '../redis/replies.js'
 import { assertSafeRedis } from '../redis/safety.js'
 import { type Namespace, openNamespace, type Shard } from '../runs/namespace.js'
@@ -253,6 +254,7 @@ export class ProcedureWorker extends EventEmitter<ProcedureWorkerEvents> {
   async #subscribe(client: Redis, shards: readonly Shard[]): Promise<void> {
     const subscriber = client.duplicate({ maxRetriesPerRequest: null, lazyConnect: false })
     this.#subscriber = subscriber
+    watchLiveness(subscriber)
     subscriber.on('error', (error) => this.#tell('error', error))
     subscriber.on('message', (channel: string, message: string) => {
       const sweeper = this.#sweepers.get(channel)

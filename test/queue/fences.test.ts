@@ -159,6 +159,25 @@ describe('a job’s end', () => {
     expect(await leave(job, 'me', { kind: 'completed', block })).toStrictEqual(['committed completed'])
   })
 
+  test('whose lock has run out is committed while nobody else has taken the job: Redis was away for so long', async () => {
+    await store.startProcedure('p', '1.0', {}, { runId: 'run-out' })
+    const job = await take('run-out')
+    const lock = `${keys.tag}:${keys.queueName}:${job.id}:lock`
+    const block = note({ runId: 'run-out', visit: { revision: 1, jobSeq: 1 } })
+    await client.del(lock)
+    expect(await leave(job, 'me', { kind: 'completed', block })).toStrictEqual(['committed completed'])
+    expect(await client.exists(lock)).toBe(0)
+  })
+
+  test('whose lock has run out, of a visit that is over, writes nothing of it', async () => {
+    await store.startProcedure('p', '1.0', {}, { runId: 'run-out-late' })
+    const job = await take('run-out-late')
+    await client.del(`${keys.tag}:${keys.queueName}:${job.id}:lock`)
+    const block = note({ runId: 'run-out-late', visit: { revision: 2, jobSeq: 9 } })
+    expect(await leave(job, 'me', { kind: 'completed', block })).toStrictEqual(['stale', 'committed completed'])
+    expect(await store.getState('run-out-late')).toMatchObject({ revision: 1, seq: 1 })
+  })
+
   test('twice writes once', async () => {
     await store.startProcedure('p', '1.0', {}, { runId: 'twice' })
     const job = await take('twice')

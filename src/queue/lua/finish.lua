@@ -8,7 +8,9 @@
   ARGV[6]  how many arguments follow for BullMQ's own script, then these
   then     nothing (the run is not touched), or one commit block
   Returns  { 1, reply of BullMQ's script with the next job's snapshot as its [5], NOW }
-           { -1 | -2 | -3 }          the job is gone, its lock is another's, it is not active: not ours any more
+           { -1 | -2 | -3 }          the job is gone, its lock is another's, it is not active: not ours any more.
+                                     A lock that has run out and was taken by nobody is the worker's again: Redis was
+                                     away for longer than it held, and no other worker could have taken it meanwhile
            { -10 | -11, snapshot }   the visit is over, the run is gone: end the job as stale
            { -12, snapshot }         the run was written to since: decide again on this
            In every negative case all keys are as before.
@@ -28,17 +30,26 @@ local bull = { unpack(ARGV, 7, 6 + n) }
 
 -- BullMQ's scripts write before they look at the active list, so everything they could refuse is looked at here.
 if RC('EXISTS', P .. job_id) == 0 then return { -1 } end
-if RC('GET', P .. job_id .. ':lock') ~= token then return { -2 } end
+local lock = P .. job_id .. ':lock'
+local holder = RC('GET', lock)
+if holder and holder ~= token then return { -2 } end
 if not RC('LPOS', P .. 'active', job_id) then return { -3 } end
+
+-- BullMQ's scripts, below, want the lock there.
+local function take_back()
+  if not holder then RC('SET', lock, token, 'PX', 1000) end
+end
 
 if #ARGV > 6 + n then
   local c = read_commit(shape_of(ARGV[7 + n]), 7 + n)
   local run, code = check(c)
   if code ~= 0 then return { code, snapshot(c.id) } end
+  take_back()
   write_commit(c, run, add_job)
   flush_live()
 end
 
+take_back()
 if kind ~= 'release' then bull[2] = NOW_S end
 local reply
 if kind == 'completed' then

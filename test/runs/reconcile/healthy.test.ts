@@ -120,7 +120,7 @@ test('a healthy fleet under load has nothing that a check, or a reconciler, woul
       await startWorker()
       // It dies in the midst of its work.
       await startRuns(RUNS)
-      await waitUntil('jobs to be active', async () => (await ns.leftovers()).active > 10)
+      await waitUntil('jobs to be active', async () => (await ns.leftovers()).active! > 10)
       victim.kill('SIGKILL')
       await victim.ended
     }
