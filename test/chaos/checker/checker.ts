@@ -8,7 +8,7 @@
  */
 import type { Redis } from 'ioredis'
 import type { Effect } from '../effects.js'
-import { type CheckedHistory, checkEffects, type Kill } from './effect-check.js'
+import { type CheckedHistory, checkEffects, type Disturbance, type Kill } from './effect-check.js'
 import { type Entry, homeShard, type RunHash, runHashSchema } from './formats.js'
 import { checkHistory, readHistory } from './history-check.js'
 import { dumpNamespace, type ShardDump } from './namespace-dump.js'
@@ -39,8 +39,8 @@ export interface CheckInput {
   readonly events?: readonly SentEvent[]
   readonly effects?: readonly Effect[]
   readonly kills?: readonly Kill[]
-  /** Locks may have run out without a kill: processes were frozen, or Redis was away. */
-  readonly locksRanOut?: boolean
+  /** Everything but kills that befell the fleet, where that is known: then an action runs again for no other reason. */
+  readonly disturbances?: readonly Disturbance[]
   /** Every run is to have ended. */
   readonly allEnded?: boolean
 }
@@ -74,20 +74,24 @@ type CheckedRuns = Map<string, CheckedHistory>
 
 /** Checks a namespace. The fleet should be at rest, or what is in motion will be taken for damage. */
 export async function checkNamespace(input: CheckInput): Promise<CheckReport> {
+  return checkShards(input, await dumpNamespace(input.client, input.prefix))
+}
+
+/** Checks what was read of a namespace. */
+export function checkShards(input: Omit<CheckInput, 'client' | 'prefix'>, shards: readonly ShardDump[]): CheckReport {
   const procedures = new Map(
     input.procedures.map((document) => {
       const procedure = procedureSchema.parse(document)
       return [`${procedure.name}@${procedure.version}`, procedure] as const
     }),
   )
-  const shards = await dumpNamespace(input.client, input.prefix)
   const problems: Problem[] = []
   const checked: CheckedRuns = new Map()
   for (const shard of shards) problems.push(...checkShard(shard, shards.length, procedures, input, checked))
   problems.push(...checkStarts(input, shards), ...checkEvents(input.events ?? [], checked))
-  const { effects, kills = [], locksRanOut = false } = input
+  const { effects, kills = [], disturbances } = input
   const findings = effects
-    ? checkEffects({ effects, kills, locksRanOut, runs: checked })
+    ? checkEffects({ effects, kills, disturbances, runs: checked })
     : { problems: [], actionsRerun: 0, compensationsRerun: 0, killsInFlight: 0 }
   problems.push(...findings.problems)
   return {
@@ -112,7 +116,7 @@ function checkShard(
   shard: ShardDump,
   shards: number,
   procedures: ReadonlyMap<string, ProcedureDocument>,
-  input: CheckInput,
+  input: Omit<CheckInput, 'client' | 'prefix'>,
   checked: CheckedRuns,
 ): Problem[] {
   const problems: Problem[] = []
@@ -143,7 +147,7 @@ function issueOf(error: { issues: readonly { path: readonly PropertyKey[]; messa
 }
 
 /** Every acknowledged start has its record, and no record is there that nobody started. */
-function checkStarts({ started, maybeStarted = [] }: CheckInput, shards: readonly ShardDump[]): Problem[] {
+function checkStarts({ started, maybeStarted = [] }: Pick<CheckInput, 'started' | 'maybeStarted'>, shards: readonly ShardDump[]): Problem[] {
   const stored = new Set(shards.flatMap((shard) => [...shard.runs.keys()]))
   const known = new Set([...started, ...maybeStarted])
   return [
