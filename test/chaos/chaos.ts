@@ -52,6 +52,9 @@ export interface ChaosCircumstances {
 export const PREFIX = 'chaos'
 const REDIS_START_MS = 60_000
 const REST_MS = 10_000
+/** For so long a load may stand still; one whose engine is broken on purpose is not waited for. */
+const PATIENCE_MS = 60_000
+const PLANT_PATIENCE_MS = 10_000
 
 /** Ids of the runs that the load starts. */
 export function runIdsOf({ procedures }: Pick<ChaosSettings, 'procedures'>): string[] {
@@ -106,11 +109,19 @@ class Stage {
     this.#fleet = fleet
     const store = await ProceduralStore.connect({ connection: this.#gates.at(-1)!.url, prefix: PREFIX })
     this.#store = store
-    const suffered = await this.#suffer(redis, fleet, store, tell)
+    const patienceMs = planting ? PLANT_PATIENCE_MS : PATIENCE_MS
+    const suffered = await this.#suffer(redis, fleet, store, { patienceMs, tell })
     const ground = { client: redis.client, store, prefix: PREFIX, dir: this.#dir, seed }
     const more = planting && planting !== 'no-cas' ? await plant(planting, ground) : []
     tell('the checker looks')
-    const remains = { client: redis.client, prefix: PREFIX, plan: this.#plan, runIds: this.#runIds, dir: this.#dir, fleet }
+    const remains = {
+      client: redis.client,
+      prefix: PREFIX,
+      plan: this.#plan,
+      runIds: this.#runIds,
+      dir: this.#dir,
+      fleet,
+    }
     const { verdict, shard } = await verdictOf({ ...remains, ...suffered, more })
     const result = { ...verdict, loadMs: suffered.loadMs, clockSkew }
     if (planting) return { ...result, planted: judgePlant(planting, verdict) }
@@ -142,7 +153,12 @@ class Stage {
   }
 
   /** The load from its first start to rest, with callers and faults; the fleet is stopped behind it. */
-  async #suffer(redis: TestRedis, fleet: ChaosFleet, store: ProceduralStore, tell: (words: string) => void) {
+  async #suffer(
+    redis: TestRedis,
+    fleet: ChaosFleet,
+    store: ProceduralStore,
+    { patienceMs, tell }: { patienceMs: number; tell: (words: string) => void },
+  ) {
     const { procedures } = this.#settings
     const starved: Disturbance[] = []
     const note = (what: string) => (ms: number) => {
@@ -152,7 +168,7 @@ class Stage {
     const watches = [watchStarvation(note('starved gates')), watchStarvation(note('starved Redis'), () => redis.pid())]
     for (const procedure of allProcedures(this.#plan)) await store.register(procedure)
     const executions = this.#runIds.reduce((sum, runId) => sum + plannedExecutions(this.#plan, runId), 0)
-    const progress = new Progress(redis.client, PREFIX, { counter: this.#counter, executions, tell })
+    const progress = new Progress(redis.client, PREFIX, { counter: this.#counter, executions, patienceMs, tell })
     const targets = { fleet, gates: this.#gates, redis: new RedisFaults(redis, PREFIX), progress }
     const striker = new Striker(targets, this.#settings, plannedFaults(this.#settings))
     const callers = new Callers(store, this.#plan, lifeMs(this.#settings))
@@ -168,8 +184,8 @@ class Stage {
     const room = (runs: number, first: number) =>
       progress.until(() => first + runs - progress.ended <= Math.max(live, runs) && progress.share <= striker.nextAt)
     await starter.start(this.#runIds, room, (runId) => callers.begin(runId))
-    const all = () => procedures + callers.forked.length
-    await progress.until(() => callers.isIdle && progress.ended >= all())
+    do await progress.until(() => callers.isIdle && progress.ended >= procedures + callers.forked.length)
+    while (!progress.stands && (await callers.mend()) > 0)
     if (progress.stands) tell('the load stands still: it is given up')
     const loadMs = performance.now() - began
     callers.abandon()

@@ -101,7 +101,9 @@ export async function plant(name: Exclude<PlantName, 'no-cas'>, ground: Ground):
     case 'run-again': {
       const { effects } = readEffects(ground.dir)
       // One of the last, when nobody was killed any more.
-      const { idempotencyKey, attempt, undoes } = effects.findLast(({ idempotencyKey }) => isAlone(idempotencyKey, effects))!
+      const { idempotencyKey, attempt, undoes } = effects.findLast(({ idempotencyKey }) =>
+        isAlone(idempotencyKey, effects),
+      )!
       new EffectLog(ground.dir).note({ idempotencyKey, attempt, ...(undoes !== undefined && { undoes }) })
       return []
     }

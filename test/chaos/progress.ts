@@ -6,8 +6,6 @@ import { queueName, shardTag } from './checker/formats.js'
 import { type EffectCounter, machineMs } from './effects.js'
 
 const POLL_MS = 50
-/** Without one more commit for so long, the load is given up, and the checker says what is stuck. */
-const NO_PROGRESS_MS = 60_000
 /** A Redis that takes longer for an answer has disturbed everybody. */
 const SLOW_MS = 500
 const TELL_EVERY_MS = 10_000
@@ -24,21 +22,31 @@ export class Progress {
   readonly #tag: string
   readonly #counter: EffectCounter
   readonly #executions: number
+  readonly #patienceMs: number
   readonly #tell: (words: string) => void
-  #lastCommit = ''
+  #place = ''
   #movedAt = performance.now()
   #toldAt = performance.now()
 
-  /** `executions`: about how many the load makes. `tell` is told now and then how far it is. */
+  /**
+   * `executions`: about how many the load makes. `patienceMs`: when no action has begun and no run ended for so long, the load
+   * is given up, and the checker says what is stuck. `tell` is told now and then how far it is.
+   */
   constructor(
     client: Redis,
     prefix: string,
-    load: { readonly counter: EffectCounter; readonly executions: number; readonly tell: (words: string) => void },
+    load: {
+      readonly counter: EffectCounter
+      readonly executions: number
+      readonly patienceMs: number
+      readonly tell: (words: string) => void
+    },
   ) {
     this.#client = client
     this.#tag = shardTag(prefix, 0)
     this.#counter = load.counter
     this.#executions = load.executions
+    this.#patienceMs = load.patienceMs
     this.#tell = load.tell
   }
 
@@ -58,18 +66,15 @@ export class Progress {
 
   async #look(): Promise<void> {
     const began = machineMs()
-    const [newest, ...ended] = await Promise.all([
-      this.#client.xrevrange(`${this.#tag}:events`, '+', '-', 'COUNT', 1),
-      ...ENDED.map((status) => this.#client.zcard(`${this.#tag}:runs:status:${status}`)),
-    ])
+    const ended = await Promise.all(ENDED.map((status) => this.#client.zcard(`${this.#tag}:runs:status:${status}`)))
     const until = machineMs()
     if (until - began > SLOW_MS) this.disturbances.push({ what: 'slow Redis', at: began, until })
     this.ended = ended.reduce((sum, count) => sum + count, 0)
     const now = performance.now()
-    const commit = newest[0]?.[0] ?? ''
-    if (commit !== this.#lastCommit) this.#movedAt = now
-    this.#lastCommit = commit
-    this.stands = now - this.#movedAt > NO_PROGRESS_MS
+    const place = `${this.#counter.count} ${this.ended}`
+    if (place !== this.#place) this.#movedAt = now
+    this.#place = place
+    this.stands = now - this.#movedAt > this.#patienceMs
     if (now - this.#toldAt < TELL_EVERY_MS) return
     this.#toldAt = now
     this.#tell(`${Math.round(100 * Math.min(1, this.share))} % of the load, ${this.ended} runs have ended`)

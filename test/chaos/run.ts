@@ -31,7 +31,10 @@ function printPlan(settings: ChaosSettings): void {
     ...startOf(settings, runId).options,
     kind: kindOf(settings, runId),
     doom: doomOf(settings, runId),
-    deeds: plannedDeeds(settings, runId, lifeMs(settings)).map(({ atMs, deed }) => ({ atMs: Math.round(atMs), ...deed })),
+    deeds: plannedDeeds(settings, runId, lifeMs(settings)).map(({ atMs, deed }) => ({
+      atMs: Math.round(atMs),
+      ...deed,
+    })),
   }))
   process.stdout.write(`${JSON.stringify({ settings, faults: plannedFaults(settings), runs })}\n`)
 }

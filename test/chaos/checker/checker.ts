@@ -147,7 +147,10 @@ function issueOf(error: { issues: readonly { path: readonly PropertyKey[]; messa
 }
 
 /** Every acknowledged start has its record, and no record is there that nobody started. */
-function checkStarts({ started, maybeStarted = [] }: Pick<CheckInput, 'started' | 'maybeStarted'>, shards: readonly ShardDump[]): Problem[] {
+function checkStarts(
+  { started, maybeStarted = [] }: Pick<CheckInput, 'started' | 'maybeStarted'>,
+  shards: readonly ShardDump[],
+): Problem[] {
   const stored = new Set(shards.flatMap((shard) => [...shard.runs.keys()]))
   const known = new Set([...started, ...maybeStarted])
   return [

@@ -101,7 +101,9 @@ describe('an attempt that was cut off', () => {
     const cutOff = new Map([['held_attempt', { ...histories.get('held_attempt')!, entries }]])
     const input = { effects: [effects[0]!, { ...effects[0]!, pid: 1 }], kills: [], runs: cutOff }
     const { pid, at } = effects[0]!
-    expect(checkEffects({ ...input, disturbances: [{ what: 'stop', pid, at, until: at + 1 }] }).problems).toStrictEqual([])
+    expect(checkEffects({ ...input, disturbances: [{ what: 'stop', pid, at, until: at + 1 }] }).problems).toStrictEqual(
+      [],
+    )
     expect(checkEffects(input).problems).toHaveLength(1)
   })
 })

@@ -84,7 +84,12 @@ export function plannedFaults(settings: ChaosSettings): PlannedFault[] {
     [settings.clientKills, () => ({ kind: 'client_kill', connection: random() })],
     [settings.queuePauses, () => ({ kind: 'queue_pause', forMs: whole(200 + random() * LONGEST_PAUSE_MS) })],
   ]
-  const planned = makers.flatMap(([count, make]) => spread(Array.from({ length: count }, (_, i) => make(i)), random))
+  const planned = makers.flatMap(([count, make]) =>
+    spread(
+      Array.from({ length: count }, (_, i) => make(i)),
+      random,
+    ),
+  )
   return [...planned, ...spread(killings(settings, random), random)].toSorted((a, b) => a.at - b.at)
 }
 

@@ -17,6 +17,7 @@ import { startOf } from './starter.js'
 
 const RETRY_MS = 50
 const TEND_EVERY_MS = 250
+const MEND_EVERY = 8
 const MOST_AT_ONCE = 100
 const PAGE = 1_000
 const REPEATED_AT_ONCE = 500
@@ -192,13 +193,20 @@ export class Callers {
 
   /** Looks at the runs again and again, until told to `stop`: does what only a caller can do. */
   async tend(stop: AbortSignal): Promise<void> {
-    while (!stop.aborted && !this.#abandoned) {
-      for (const run of await this.#list('failed'))
-        if (this.#isMendable(run)) await this.#call(() => this.#store.retry(run.id))
+    for (let round = 0; !stop.aborted && !this.#abandoned; round++) {
+      // Many fail for good, and each look reads them all.
+      if (round % MEND_EVERY === 0) await this.mend()
       for (const { id } of await this.#list('rolling_back')) void this.#pauseRollback(id)
       if (this.isIdle) await this.#letGo()
       await delay(TEND_EVERY_MS)
     }
+  }
+
+  /** Retries the rollbacks that stopped and are to be mended. Returns how many there were. */
+  async mend(): Promise<number> {
+    const stopped = (await this.#list('failed')).filter((run) => this.#isMendable(run))
+    for (const { id } of stopped) await this.#call(() => this.#store.retry(id))
+    return stopped.length
   }
 
   /** Everything has been done: no run is to stay where it is. */
@@ -209,17 +217,17 @@ export class Callers {
         await this.#call(() => this.#store.updateContext(id, { open: true }))
   }
 
+  /** All runs of this status. */
   async #list(status: 'failed' | 'rolling_back' | 'paused' | 'waiting'): Promise<RunState[]> {
     const all: RunState[] = []
     let after: string | undefined
-    do {
+    do
       await this.#call(async () => {
         const { items, next } = await this.#store.runs({ status, limit: PAGE, ...(after !== undefined && { after }) })
         all.push(...items)
         after = next
-      })
-      // Who could not be read now is read the next time.
-    } while (after !== undefined && all.length % PAGE === 0 && !this.#abandoned)
+      }, true)
+    while (after !== undefined && !this.#abandoned)
     return all
   }
 
