@@ -3,7 +3,7 @@
  *
  *     open ──stall──▶ stalled ──its end──▶ open
  *     open ──cut──▶ cutting ──the next bytes, or none for a while──▶ closed
- *     open ──half_open, ghost──▶ deaf ──its end──▶ closed
+ *     open ──half_open, deaf, ghost──▶ deaf ──its end, or that of the client──▶ closed
  *     open ──drop, reset, the end of either side──▶ closed
  *
  * Only `befall` and the ends of the two sides move it.
@@ -41,9 +41,8 @@ class Way {
 
   #deliver(arrive: () => void): void {
     const delayMs = this.#delayMs()
-    if (delayMs === 0 && this.#underWay.length === 0) return arrive()
-    this.#underWay.push({ due: performance.now() + delayMs, arrive })
-    if (this.#underWay.length === 1) this.#await()
+    if (delayMs === 0 && this.#underWay.length === 0) arrive()
+    else if (this.#underWay.push({ due: performance.now() + delayMs, arrive }) === 1) this.#await()
   }
 
   #await(): void {
@@ -97,43 +96,50 @@ export class Link {
 
   #carry(source: Socket, way: Way, bytes: Buffer): void {
     if (this.#deaf) return
-    if (this.#cut?.from !== source) return way.send(bytes)
-    // The other side reads half a command, or half a reply, and then the end.
-    this.#deaf = true
-    way.sendLast(bytes.subarray(0, Math.floor(this.#cut.share * bytes.length)), () => this.close())
+    if (this.#cut?.from === source) {
+      // The other side reads half a command, or half a reply, and then the end.
+      this.#deaf = true
+      way.sendLast(bytes.subarray(0, Math.floor(this.#cut.share * bytes.length)), () => this.close())
+    } else way.send(bytes)
   }
 
   /** Strikes this link. */
   befall({ how, forMs, share }: Pick<NetworkFault, 'how' | 'forMs' | 'share'>): void {
-    const later = (end: () => void, ms = forMs) => void setTimeout(end, ms)
     switch (how) {
       case 'drop':
-        return this.close()
+        this.close()
+        break
       case 'reset':
         this.#client.resetAndDestroy()
         this.#redis.resetAndDestroy()
-        return
+        break
       case 'cut_reply':
       case 'cut_request':
         this.#cut = { from: how === 'cut_reply' ? this.#redis : this.#client, share }
-        return later(() => this.close(), CUT_WITHIN_MS)
+        setTimeout(() => this.close(), CUT_WITHIN_MS)
+        break
       case 'stall':
         for (const side of [this.#client, this.#redis]) {
           side.pause()
-          later(() => side.resume())
+          setTimeout(() => side.resume(), forMs)
         }
-        return
+        break
       case 'half_open':
       case 'partition':
         this.#deaf = true
         this.#redis.destroy()
-        return later(() => this.#client.resetAndDestroy())
+        setTimeout(() => this.#client.resetAndDestroy(), forMs)
+        break
+      case 'deaf':
+        this.#deaf = true
+        this.#redis.destroy()
+        break
       case 'ghost':
         this.#deaf = true
         this.#client.resetAndDestroy()
-        return later(() => this.#redis.destroy())
+        setTimeout(() => this.#redis.destroy(), forMs)
+        break
       case 'slow': // the gate's matter
-        return
     }
   }
 

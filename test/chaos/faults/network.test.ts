@@ -140,6 +140,16 @@ describe('a gate', () => {
     expect(read).toBe('hello')
   })
 
+  test('leaves a client alone for good, until that gives up', async () => {
+    const client = await connected()
+    gate.strike(fault('deaf'))
+    client.socket.write('nobody hears this')
+    await once(sockets[0]!, 'close')
+    expect(client.end).toBeUndefined()
+    client.socket.destroy()
+    expect([await client.ended(), read]).toStrictEqual(['closed', 'hello'])
+  })
+
   test('leaves a server alone with a client that is gone', async () => {
     const client = await connected()
     const gone = once(sockets[0]!, 'close')

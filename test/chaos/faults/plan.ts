@@ -14,12 +14,13 @@ import { type ChaosSettings, outlastsLock } from '../settings.js'
  *     cut_request a part of the client's next bytes arrives, then nothing
  *     stall       bytes are held back, both ways, and arrive later
  *     half_open   Redis is gone without a FIN: the client's bytes vanish, no answer comes; an RST much later
+ *     deaf        the same, and there is never an RST: the client has to give it up by itself
  *     ghost       the client is gone without a FIN: Redis still serves it, and takes jobs for it
  *     partition   half_open for every connection through the same gate, and for those that are made meanwhile
  *     slow        each way takes longer, for every connection through the same gate
  */
 export const NETWORK_FAULTS = [
-  ...['drop', 'reset', 'cut_reply', 'cut_request', 'stall', 'half_open', 'ghost', 'partition', 'slow'],
+  ...['drop', 'reset', 'cut_reply', 'cut_request', 'stall', 'half_open', 'deaf', 'ghost', 'partition', 'slow'],
 ] as readonly NetworkFaultKind[]
 export type NetworkFaultKind =
   | 'drop'
@@ -28,6 +29,7 @@ export type NetworkFaultKind =
   | 'cut_request'
   | 'stall'
   | 'half_open'
+  | 'deaf'
   | 'ghost'
   | 'partition'
   | 'slow'
@@ -69,6 +71,8 @@ const LAST = 0.85
 const MASSACRE = 0.08
 const LONGEST_DOWN_MS = 1_500
 const LONGEST_PAUSE_MS = 1_500
+/** A client gives up a connection that says nothing for so long, with room for its next try. */
+const GIVEN_UP_MS = 12_000
 const REDIS_STALLS: readonly RedisStallKind[] = ['busy', 'frozen', 'paused']
 
 /** All faults, in the order in which they strike. */
@@ -120,12 +124,11 @@ function redisStall(i: number, random: () => number, lockMs: number): Fault {
 
 /** Each kind in turn. */
 function networkFault(i: number, random: () => number, longMs: number): NetworkFault {
+  const how = NETWORK_FAULTS[i % NETWORK_FAULTS.length]!
+  const forMs = whole(longMs * (0.25 + 1.25 * random()))
   return {
-    kind: 'network',
-    how: NETWORK_FAULTS[i % NETWORK_FAULTS.length]!,
-    gate: random(),
-    connection: random(),
-    forMs: whole(longMs * (0.25 + 1.25 * random())),
+    ...{ kind: 'network', how, gate: random(), connection: random() },
+    forMs: how === 'deaf' ? GIVEN_UP_MS : forMs,
     share: random(),
   }
 }
