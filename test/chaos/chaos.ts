@@ -69,6 +69,9 @@ export async function runChaos(settings: ChaosSettings, circumstances: ChaosCirc
   process.once('exit', clean) // for Ctrl-C; Redis ends with this process by itself
   try {
     return await stage.play(circumstances)
+  } catch (error) {
+    if (!stage.hasBegun) throw error
+    throw new Error(`${(error as Error).message}; what there is was kept in ${stage.keep()}`, { cause: error })
   } finally {
     await stage.close()
     process.off('exit', clean)
@@ -96,6 +99,11 @@ class Stage {
     this.#dir = dir
     this.#runIds = runIdsOf(settings)
     this.#counter = new EffectCounter(dir)
+  }
+
+  /** Whether there is anything to be looked at. */
+  get hasBegun(): boolean {
+    return this.#fleet !== undefined
   }
 
   async play({ onRedis, tell = () => {}, planting }: ChaosCircumstances): Promise<ChaosResult> {
@@ -126,9 +134,9 @@ class Stage {
     const result = { ...verdict, loadMs: suffered.loadMs, clockSkew }
     if (planting) return { ...result, planted: judgePlant(planting, verdict) }
     if (isWell(result)) return result
-    this.#kept = true
-    await keepArtifacts(this.#dir, redis.client, shard, result)
-    return { ...result, artifacts: this.#dir }
+    const artifacts = this.keep()
+    await keepArtifacts(artifacts, redis.client, shard, result)
+    return { ...result, artifacts }
   }
 
   async #findClock(): Promise<string> {
@@ -159,7 +167,6 @@ class Stage {
     store: ProceduralStore,
     { patienceMs, tell }: { patienceMs: number; tell: (words: string) => void },
   ) {
-    const { procedures } = this.#settings
     const starved: Disturbance[] = []
     const note = (what: string) => (ms: number) => {
       starved.push({ what, at: machineMs() - ms, until: machineMs() })
@@ -184,8 +191,11 @@ class Stage {
     const room = (runs: number, first: number) =>
       progress.until(() => first + runs - progress.ended <= Math.max(live, runs) && progress.share <= striker.nextAt)
     await starter.start(this.#runIds, room, (runId) => callers.begin(runId))
-    do await progress.until(() => callers.isIdle && progress.ended >= procedures + callers.forked.length)
-    while (!progress.stands && (await callers.mend()) > 0)
+    do {
+      await progress.until(() => callers.isIdle && progress.alive === 0)
+      await progress.look() // what the callers did last may have begun a run
+    } while (!progress.stands && (progress.alive > 0 || (await callers.mend()) > 0))
+    progress.end()
     if (progress.stands) tell('the load stands still: it is given up')
     const loadMs = performance.now() - began
     callers.abandon()
@@ -201,6 +211,12 @@ class Stage {
       (disturbance) => ({ ...disturbance, until: disturbance.until + lingersMs }),
     )
     return { callers, starter, striker, loadMs, disturbances, lingersMs }
+  }
+
+  /** Keeps the folder. Returns its path. */
+  keep(): string {
+    this.#kept = true
+    return this.#dir
   }
 
   /** Ends all at once, without waiting: this process is about to end. */

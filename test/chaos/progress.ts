@@ -10,14 +10,18 @@ const POLL_MS = 50
 const SLOW_MS = 500
 const TELL_EVERY_MS = 10_000
 const ENDED = ['completed', 'failed', 'cancelled', 'rolled_back']
+const ALIVE = ['scheduled', 'running', 'waiting', 'paused', 'rolling_back']
 
 export class Progress {
   /** Times that Redis was slow, or away, whether that was our doing or the machine's. */
   readonly disturbances: Disturbance[] = []
   /** Runs that have ended, as of the last look. */
   ended = 0
+  /** Runs that are alive, as of the last look. */
+  alive = 0
   /** The load does not get on any more. */
   stands = false
+  #over = false
   readonly #client: Redis
   readonly #tag: string
   readonly #counter: EffectCounter
@@ -59,17 +63,19 @@ export class Progress {
   async watch(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       this.#counter.look()
-      await this.#look()
+      await this.look()
       await delay(POLL_MS)
     }
   }
 
-  async #look(): Promise<void> {
+  /** Looks once. */
+  async look(): Promise<void> {
     const began = machineMs()
-    const ended = await Promise.all(ENDED.map((status) => this.#client.zcard(`${this.#tag}:runs:status:${status}`)))
+    const [ended, alive] = await Promise.all([this.#count(ENDED), this.#count(ALIVE)])
     const until = machineMs()
     if (until - began > SLOW_MS) this.disturbances.push({ what: 'slow Redis', at: began, until })
-    this.ended = ended.reduce((sum, count) => sum + count, 0)
+    this.ended = ended
+    this.alive = alive
     const now = performance.now()
     const place = `${this.#counter.count} ${this.ended}`
     if (place !== this.#place) this.#movedAt = now
@@ -80,10 +86,21 @@ export class Progress {
     this.#tell(`${Math.round(100 * Math.min(1, this.share))} % of the load, ${this.ended} runs have ended`)
   }
 
-  /** Waits until this holds; not longer than the load gets on. Returns whether it holds. */
+  /** Runs of these statuses. */
+  async #count(statuses: readonly string[]): Promise<number> {
+    const counts = await Promise.all(statuses.map((status) => this.#client.zcard(`${this.#tag}:runs:status:${status}`)))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
+  /** The load is over: nothing more is to be waited for. */
+  end(): void {
+    this.#over = true
+  }
+
+  /** Waits until this holds; not longer than the load gets on, and is not over. Returns whether it holds. */
   async until(holds: () => boolean): Promise<boolean> {
     while (!holds()) {
-      if (this.stands) return false
+      if (this.stands || this.#over) return false
       await delay(POLL_MS)
     }
     return true

@@ -9,7 +9,7 @@ import { dumpNamespace, type ShardDump } from './checker/namespace-dump.js'
 import { readEffects } from './effects.js'
 import type { Striker } from './faults/striker.js'
 import type { ChaosFleet } from './fleet.js'
-import type { Callers } from './load/callers.js'
+import { type Callers, rootOf } from './load/callers.js'
 import { movesOf, plannedCourse } from './load/course.js'
 import { isForeseen, kindOf, type LoadPlan } from './load/plan.js'
 import { allProcedures } from './load/procedures.js'
@@ -46,7 +46,6 @@ export interface Remains {
   readonly client: Redis
   readonly prefix: string
   readonly plan: LoadPlan
-  readonly runIds: readonly string[]
   /** Folder of the effect log. */
   readonly dir: string
   readonly fleet: ChaosFleet
@@ -63,7 +62,7 @@ export interface Remains {
 
 /** The verdict, and the shard as it was read for it. */
 export async function verdictOf(remains: Remains): Promise<{ verdict: Verdict; shard: ShardDump }> {
-  const { client, prefix, plan, runIds, dir, fleet, callers, starter, striker } = remains
+  const { client, prefix, plan, dir, fleet, callers, starter, striker } = remains
   const { effects, starvations } = readEffects(dir)
   const starved = starvations.map(({ pid, at, starvedMs }) => ({
     ...{ what: 'starved', pid, at: at - starvedMs },
@@ -87,8 +86,7 @@ export async function verdictOf(remains: Remains): Promise<{ verdict: Verdict; s
   )
   const verdict = {
     ...report,
-    inexact: compareWithPlan(plan, runIds, shard),
-    innocentsLost: countLost(shard),
+    ...lookThrough(plan, shard),
     kills: fleet.kills.length,
     stops: fleet.stops,
     redisKills: striker.struck.redis_kill ?? 0,
@@ -99,7 +97,6 @@ export async function verdictOf(remains: Remains): Promise<{ verdict: Verdict; s
     calls: callers.calls,
     failedStarts: fleet.failedStarts,
     starvations: starvations.length,
-    entries: countEntries(shard),
   }
   return { verdict, shard }
 }
@@ -111,34 +108,32 @@ export function isWell(verdict: Verdict): boolean {
   return counts.every((count) => count === 0) && [inexact, misanswered, surprises].every((all) => all.length === 0)
 }
 
-function countEntries({ histories }: ShardDump): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const [runId, texts] of histories)
-    for (const { type, held, source } of readHistory(runId, texts).entries) {
-      const name = source === 'mailbox' ? 'mailbox' : held ? `held ${held.kind}` : type
-      counts[name] = (counts[name] ?? 0) + 1
-    }
-  return counts
-}
-
 /** Whether an attempt was given up after its worker had died, or seemed to have, once more than is borne. */
 function isGivenUp({ error }: Entry): boolean {
   return error?.code === 'worker_lost'
 }
 
-function countLost({ histories }: ShardDump): number {
-  return [...histories].filter(([runId, texts]) => readHistory(runId, texts).entries.some(isGivenUp)).length
-}
-
-/** Holds the history, the context and the end of each run against the plan. */
-function compareWithPlan(plan: LoadPlan, runIds: readonly string[], shard: ShardDump): string[] {
-  return runIds.flatMap((runId) => {
-    if (!isForeseen(kindOf(plan, runId))) return []
-    const { entries } = readHistory(runId, shard.histories.get(runId) ?? [])
-    if (entries.some(isGivenUp)) return []
-    const difference = differenceFromPlan(plan, runId, entries, shard.runs.get(runId))
-    return difference ? [`${runId}: ${difference}`] : []
-  })
+/** One look at all histories: entries by type, runs that were given up, and runs that are not as planned. */
+function lookThrough(
+  plan: LoadPlan,
+  { histories, runs }: ShardDump,
+): Pick<Verdict, 'entries' | 'innocentsLost' | 'inexact'> {
+  const counts: Record<string, number> = {}
+  const inexact: string[] = []
+  let innocentsLost = 0
+  for (const [runId, texts] of histories) {
+    const { entries } = readHistory(runId, texts)
+    for (const { type, held, source } of entries) {
+      const name = source === 'mailbox' ? 'mailbox' : held ? `held ${held.kind}` : type
+      counts[name] = (counts[name] ?? 0) + 1
+    }
+    const givenUp = entries.some(isGivenUp)
+    if (givenUp) innocentsLost++
+    if (givenUp || !isForeseen(kindOf(plan, rootOf(runId)))) continue
+    const difference = differenceFromPlan(plan, runId, entries, runs.get(runId))
+    if (difference) inexact.push(`${runId}: ${difference}`)
+  }
+  return { entries: counts, innocentsLost, inexact }
 }
 
 function differenceFromPlan(

@@ -35,8 +35,6 @@ export interface EffectCheckInput {
   readonly kills: readonly Kill[]
   /** Everything but kills that befell the fleet; undefined when that is not known. */
   readonly disturbances?: readonly Disturbance[] | undefined
-  /** Readable histories by run id. */
-  readonly runs: ReadonlyMap<string, CheckedHistory>
 }
 
 export interface CheckedHistory {
@@ -60,31 +58,57 @@ export interface EffectFindings {
 type Executions = ReadonlyMap<number, readonly Effect[]>
 
 /** Compares what actions did with what the histories say. */
-export function checkEffects(input: EffectCheckInput): EffectFindings {
-  const { effects, kills, runs } = input
-  const problems: Problem[] = []
-  const hit = new Set<Kill>()
-  let [actionsRerun, compensationsRerun] = [0, 0]
-  const byRun = effectsByRun(effects)
-  for (const runId of byRun.keys())
-    if (!runs.has(runId)) problems.push(problem('lost', runId, 'an action ran for it, but it is not there'))
-  for (const [runId, { entries, holes, procedure }] of runs) {
+export function checkEffects(
+  input: EffectCheckInput & { readonly runs: ReadonlyMap<string, CheckedHistory> },
+): EffectFindings {
+  const check = new EffectCheck(input)
+  for (const [runId, history] of input.runs) check.look(runId, history)
+  return check.end()
+}
+
+/** The same, one run after the other: no history needs to be kept. */
+export class EffectCheck {
+  readonly #input: EffectCheckInput
+  readonly #byRun: Map<string, Map<number, Map<number, Effect[]>>>
+  readonly #problems: Problem[] = []
+  readonly #hit = new Set<Kill>()
+  #actionsRerun = 0
+  #compensationsRerun = 0
+
+  constructor(input: EffectCheckInput) {
+    this.#input = input
+    this.#byRun = effectsByRun(input.effects)
+  }
+
+  look(runId: string, { entries, holes, procedure }: CheckedHistory): void {
     const stays = staysOf(entries, procedure)
-    const done = byRun.get(runId) ?? new Map<number, Executions>()
+    const done = this.#byRun.get(runId) ?? new Map<number, Executions>()
+    this.#byRun.delete(runId)
     for (const [revision, attempts] of done) {
       const stay = stays.get(revision)
-      if (stay) problems.push(...checkStay(runId, stay, attempts, input))
-      else if (!holes) problems.push(unknownStay(runId, revision))
+      if (stay) this.#problems.push(...checkStay(runId, stay, attempts, this.#input))
+      else if (!holes) this.#problems.push(unknownStay(runId, revision))
       for (const executions of attempts.values()) {
         const again = executions.length - 1
-        actionsRerun += again
-        if (stay?.undoes) compensationsRerun += again
-        if (again > 0) for (const killed of killsOf(executions, kills)) hit.add(killed)
+        this.#actionsRerun += again
+        if (stay?.undoes) this.#compensationsRerun += again
+        if (again > 0) for (const killed of killsOf(executions, this.#input.kills)) this.#hit.add(killed)
       }
     }
-    problems.push(...missingEffects(runId, stays, done), ...checkCompensations(runId, stays, done))
+    this.#problems.push(...missingEffects(runId, stays, done), ...checkCompensations(runId, stays, done))
   }
-  return { problems, actionsRerun, compensationsRerun, killsInFlight: hit.size }
+
+  /** All runs that are there have been looked at. */
+  end(): EffectFindings {
+    for (const runId of this.#byRun.keys())
+      this.#problems.push(problem('lost', runId, 'an action ran for it, but it is not there'))
+    return {
+      problems: this.#problems,
+      actionsRerun: this.#actionsRerun,
+      compensationsRerun: this.#compensationsRerun,
+      killsInFlight: this.#hit.size,
+    }
+  }
 }
 
 function effectsByRun(effects: readonly Effect[]): Map<string, Map<number, Map<number, Effect[]>>> {
