@@ -86,10 +86,16 @@ export class Progress {
     this.#tell(`${Math.round(100 * Math.min(1, this.share))} % of the load, ${this.ended} runs have ended`)
   }
 
-  /** Runs of these statuses. */
+  /** Runs of these statuses. A Redis that refuses everybody is asked again. */
   async #count(statuses: readonly string[]): Promise<number> {
-    const counts = await Promise.all(statuses.map((status) => this.#client.zcard(`${this.#tag}:runs:status:${status}`)))
-    return counts.reduce((sum, count) => sum + count, 0)
+    for (;;)
+      try {
+        const keys = statuses.map((status) => `${this.#tag}:runs:status:${status}`)
+        const counts = await Promise.all(keys.map((key) => this.#client.zcard(key)))
+        return counts.reduce((sum, count) => sum + count, 0)
+      } catch {
+        await delay(POLL_MS)
+      }
   }
 
   /** The load is over: nothing more is to be waited for. */

@@ -44,6 +44,11 @@ export class Gate {
     return `redis://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
+  /** Whether there are connections through it. */
+  get isUsed(): boolean {
+    return this.#links.size > 0
+  }
+
   /** Whether one of its connections reaches Redis from this port. */
   comesFrom(port: number): boolean {
     return [...this.#links.values()].some((link) => link.redisPort === port)

@@ -1,7 +1,7 @@
 /** What befalls Redis itself, by its own connections or its process: nothing of it goes through the gates. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { Queue } from 'bullmq'
-import { Redis } from 'ioredis'
+import { Redis, ReplyError } from 'ioredis'
 import type { TestRedis } from '../../support/redis.js'
 import { queueName, shardTag } from '../checker/formats.js'
 import type { RedisStallKind } from './plan.js'
@@ -9,6 +9,20 @@ import type { RedisStallKind } from './plan.js'
 /** From then on, a Redis that runs a script refuses everybody else. */
 const BUSY_AFTER_MS = 100
 const RETRY_MS = 100
+/** Runs for so many ms; or for as many rounds as take about that long, where a script's time stands still. */
+const BUSY = `local function now() local time = redis.call('TIME') return time[1] * 1000 + time[2] / 1000 end
+local from, left = now(), tonumber(ARGV[1]) * 1000
+while left > 0 and now() - from < tonumber(ARGV[1]) do left = left - 1 end`
+
+/** Repeats a call until Redis has carried it out. */
+async function insist<Value>(call: () => Promise<Value>): Promise<Value> {
+  for (;;)
+    try {
+      return await call()
+    } catch {
+      await delay(RETRY_MS)
+    }
+}
 
 export class RedisFaults {
   readonly #redis: TestRedis
@@ -35,10 +49,11 @@ export class RedisFaults {
       if (how === 'paused') await own.call('CLIENT', 'PAUSE', forMs, 'ALL')
       else {
         await own.config('SET', 'lua-time-limit', BUSY_AFTER_MS)
-        await own.eval('local from = os.clock() while os.clock() - from < tonumber(ARGV[1]) do end', 0, forMs / 1_000)
+        await own.eval(BUSY, 0, forMs)
       }
-    } catch {
-      // It was killed meanwhile: that is a stall, too.
+    } catch (error) {
+      // It was killed meanwhile, or is still busy: that is a stall, too.
+      if (error instanceof ReplyError && !/^(BUSY|LOADING)/.test((error as Error).message)) throw error
     } finally {
       own.disconnect()
     }
@@ -60,7 +75,7 @@ export class RedisFaults {
 
   /** One of its clients' connections, chosen by `chance` in [0, 1): its id, and the port that it comes from. */
   async someClient(chance: number): Promise<{ id: string; port: number } | undefined> {
-    const list = (await this.#redis.client.call('CLIENT', 'LIST')) as string
+    const list = (await insist(() => this.#redis.client.call('CLIENT', 'LIST'))) as string
     const clients = list.split('\n').filter((line) => / name=\S*procession/.test(line))
     const [, id, port] = /^id=(\d+) addr=\S+:(\d+)/.exec(clients[Math.floor(chance * clients.length)] ?? '') ?? []
     return id === undefined ? undefined : { id, port: Number(port) }
@@ -68,7 +83,7 @@ export class RedisFaults {
 
   /** Has it close a connection. */
   async killClient(id: string): Promise<void> {
-    await this.#redis.client.call('CLIENT', 'KILL', 'ID', id)
+    await insist(() => this.#redis.client.call('CLIENT', 'KILL', 'ID', id))
   }
 
   /** Pauses the queue, as an operator would, and resumes it for certain. */
@@ -79,9 +94,9 @@ export class RedisFaults {
     })
     queue.on('error', () => {})
     try {
-      await queue.pause()
+      await insist(() => queue.pause())
       await delay(forMs)
-      while (await queue.isPaused()) await queue.resume().catch(() => delay(RETRY_MS))
+      await insist(() => queue.resume())
     } finally {
       await queue.close()
     }

@@ -105,9 +105,11 @@ export class Striker {
 
   #strikeNetwork(fault: NetworkFault): void {
     const { gates, fleet } = this.#targets
-    const index = Math.floor(fault.gate * gates.length)
-    gates[index]!.strike(fault)
-    this.#note(`network ${fault.how}`, fleet.pidOf(index), fault.forMs)
+    const used = gates.filter((gate) => gate.isUsed)
+    const gate = used[Math.floor(fault.gate * used.length)]
+    if (!gate) return
+    gate.strike(fault)
+    this.#note(`network ${fault.how}`, fleet.pidOf(gates.indexOf(gate)), fault.forMs)
   }
 
   async #killClient(chance: number): Promise<void> {
