@@ -12,12 +12,18 @@ export async function execute<Replies extends readonly unknown[]>(commands: Chai
   return results.map(([, reply]) => reply) as unknown as Replies
 }
 
-/** What Redis answers when it cannot serve now, and has not done anything. */
-const REFUSAL = /^(OOM|MISCONF|READONLY|LOADING|BUSY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS)\b/
+/** What Redis answers when it cannot serve now, and has not done anything; a transaction says it behind words of its own. */
+const REFUSAL =
+  /^(?:EXECABORT Transaction discarded because of: )?(OOM|MISCONF|READONLY|LOADING|BUSY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS)\b/
 
 /** Whether Redis refused a command without having written anything: trying again later is safe. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof Error && REFUSAL.test(error.message)
+  return refusalOf(error) !== undefined
+}
+
+/** The word of Redis's for why it refused; undefined for any other error. */
+function refusalOf(error: unknown): string | undefined {
+  return error instanceof Error ? REFUSAL.exec(error.message)?.[1] : undefined
 }
 
 const CONNECTION_LOST =
@@ -36,8 +42,8 @@ const REMEDIES: Record<string, string> = {
  */
 export function asCallError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof ProcessionError) return error
-  if (isRefusal(error)) {
-    const word = error.message.split(' ', 1)[0]!
+  const word = refusalOf(error)
+  if (word !== undefined) {
     const remedy = REMEDIES[word] ?? 'try again in a moment'
     return new ProcessionError(
       'redis_unavailable',
