@@ -12,12 +12,16 @@ test('what is kept of a test that found something: the result, the runs concerne
   const redis = await startTestRedis()
   try {
     const tag = shardTag('kept', 0)
-    for (const id of ['bad', 'other', 'good']) {
+    for (const id of ['bad', 'other', 'lost', 'good']) {
       await redis.client.hset(`${tag}:run:${id}`, 'status', 'running')
       await redis.client.rpush(`${tag}:hist:${id}`, `{"type":"started","run":"${id}"}`, 'no JSON')
     }
     const [shard] = await dumpNamespace(redis.client, 'kept')
-    const result = { problems: [{ runId: 'bad' }, {}], inexact: ['other: move 1 is "a", planned "b"'] }
+    const result = {
+      problems: [{ runId: 'bad' }, {}],
+      inexact: ['other: move 1 is "a", planned "b"'],
+      innocents: ['lost'],
+    }
     await keepArtifacts(dir, redis.client, shard!, result)
     const read = (name: string) => JSON.parse(readFileSync(join(dir, name), 'utf8'))
     expect(read('result.json')).toStrictEqual(result)
@@ -25,6 +29,7 @@ test('what is kept of a test that found something: the result, the runs concerne
     expect(read('runs.json')).toStrictEqual([
       { runId: 'bad', record: { status: 'running' }, history: history('bad') },
       { runId: 'other', record: { status: 'running' }, history: history('other') },
+      { runId: 'lost', record: { status: 'running' }, history: history('lost') },
     ])
     expect(existsSync(join(dir, 'redis', 'appendonlydir'))).toBe(true)
   } finally {

@@ -12,11 +12,16 @@ export async function keepArtifacts(
   dir: string,
   client: Redis,
   shard: ShardDump,
-  result: { readonly problems: readonly { readonly runId?: string }[]; readonly inexact: readonly string[] },
+  result: {
+    readonly problems: readonly { readonly runId?: string }[]
+    readonly inexact: readonly string[]
+    readonly innocents: readonly string[]
+  },
 ): Promise<void> {
   const concerned = new Set([
     ...result.problems.flatMap(({ runId }) => (runId === undefined ? [] : [runId])),
     ...result.inexact.map((text) => text.split(':', 1)[0]!),
+    ...result.innocents,
   ])
   const runs = [...concerned].map((runId) => ({
     runId,

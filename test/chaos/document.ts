@@ -21,6 +21,7 @@ export function documentOf(
     seed: settings.seed,
     ...told,
     inexact: first(told.inexact),
+    innocents: first(told.innocents),
     misanswered: first(told.misanswered),
     surprises: first(told.surprises),
   }

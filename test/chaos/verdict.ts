@@ -27,6 +27,8 @@ export interface Verdict extends CheckReport {
   readonly misanswered: readonly string[]
   /** Runs that were given up with `worker_lost`: no action of the load kills its worker, so all of them are innocent. */
   readonly innocentsLost: number
+  /** Their ids. */
+  readonly innocents: readonly string[]
   /** Processes that ended without having been told to, or did not end when told to; calls that failed as none should. */
   readonly surprises: readonly string[]
   /** Attempts that actions made, those run again included. */
@@ -117,10 +119,10 @@ function isGivenUp({ error }: Entry): boolean {
 function lookThrough(
   plan: LoadPlan,
   { histories, runs }: ShardDump,
-): Pick<Verdict, 'entries' | 'innocentsLost' | 'inexact'> {
+): Pick<Verdict, 'entries' | 'innocentsLost' | 'innocents' | 'inexact'> {
   const counts: Record<string, number> = {}
   const inexact: string[] = []
-  let innocentsLost = 0
+  const innocents: string[] = []
   for (const [runId, texts] of histories) {
     const { entries } = readHistory(runId, texts)
     for (const { type, held, source } of entries) {
@@ -128,12 +130,12 @@ function lookThrough(
       counts[name] = (counts[name] ?? 0) + 1
     }
     const givenUp = entries.some(isGivenUp)
-    if (givenUp) innocentsLost++
+    if (givenUp) innocents.push(runId)
     if (givenUp || !isForeseen(kindOf(plan, rootOf(runId)))) continue
     const difference = differenceFromPlan(plan, runId, entries, runs.get(runId))
     if (difference) inexact.push(`${runId}: ${difference}`)
   }
-  return { entries: counts, innocentsLost, inexact }
+  return { entries: counts, innocentsLost: innocents.length, innocents, inexact }
 }
 
 function differenceFromPlan(
