@@ -12,20 +12,21 @@ export async function execute<Replies extends readonly unknown[]>(commands: Chai
   return results.map(([, reply]) => reply) as unknown as Replies
 }
 
-/** What Redis answers when it cannot serve now, and has not done anything. */
-const REFUSAL = /^(OOM|MISCONF|READONLY|LOADING|BUSY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS)\b/
+/** What Redis answers when it cannot serve now, and has not done anything; a transaction says it behind words of its own. */
+const REFUSAL =
+  /^(?:EXECABORT Transaction discarded because of: )?(OOM|MISCONF|READONLY|LOADING|BUSY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS)\b/
 
 /** Whether Redis refused a command without having written anything: trying again later is safe. */
 export function isRefusal(error: unknown): boolean {
   return refusalOf(error) !== undefined
 }
 
-/** Why Redis refused a command, as its first word; of a transaction, why it refused the first of its commands. */
+/** The word of Redis's for why it refused; of a transaction that does not say it, why it refused the first of its commands. */
 function refusalOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
-  const { previousErrors } = error as { previousErrors?: readonly unknown[] }
-  if (error.message.startsWith('EXECABORT')) return refusalOf(previousErrors?.[0])
-  return REFUSAL.exec(error.message)?.[1]
+  const word = REFUSAL.exec(error.message)?.[1]
+  if (word !== undefined || !error.message.startsWith('EXECABORT')) return word
+  return refusalOf((error as { previousErrors?: readonly unknown[] }).previousErrors?.[0])
 }
 
 const CONNECTION_LOST =

@@ -13,6 +13,7 @@ import {
   plannedUndoFailures,
   plannedUndoMs,
   plannedWorkMs,
+  plansToHang,
   stepName,
 } from './load/plan.js'
 
@@ -21,6 +22,10 @@ const settingsSchema = z.object({
   effectsDir: z.string(),
   plan: z.object({ seed: z.int(), states: z.int(), workMs: z.number() }),
 })
+
+/** Longer than any timeout of the load. */
+const HANGS_MS = 60_000
+const BEATS = 3
 
 const { plan, effectsDir } = settingsSchema.parse(JSON.parse(process.env[CHAOS_ENV] ?? '{}'))
 const effects = new EffectLog(effectsDir)
@@ -42,6 +47,18 @@ async function step(context: Record<string, unknown>, _args: unknown, info: Acti
   return doomed ? emit('refused', patch) : patch
 }
 
+/** Notes its effect, then works and says so now and then, or hangs in silence until it is told to stop. */
+async function timed(_context: unknown, _args: unknown, info: ActionInfo): Promise<object> {
+  const { idempotencyKey, attempt, state, signal } = info
+  effects.note({ idempotencyKey, attempt })
+  if (plansToHang(plan, idempotencyKey, attempt)) await delay(HANGS_MS, undefined, { signal })
+  for (let beat = 0; beat < BEATS; beat++) {
+    info.heartbeat()
+    await delay(plannedWorkMs(plan, idempotencyKey, attempt) / BEATS)
+  }
+  return { [state]: attempt }
+}
+
 /** Undoes a step: notes its effect, works, then fails or succeeds as planned. */
 async function undo(_context: unknown, _args: unknown, info: ActionInfo): Promise<object> {
   const { idempotencyKey, attempt, state, compensates } = info
@@ -51,4 +68,4 @@ async function undo(_context: unknown, _args: unknown, info: ActionInfo): Promis
   return { [`undone_${state}`]: attempt }
 }
 
-export default { chaos: { step, undo } }
+export default { chaos: { step, timed, undo } }

@@ -1,249 +1,237 @@
 /**
- * One chaos test from beginning to end: a Redis of its own, a fleet, a load, kills by seed, rest, and the checker's verdict.
- * Leaves no process and no file, however it ends.
+ * One chaos test from beginning to end: a Redis of its own, gates in front of it, a fleet, a load that starts as it goes on,
+ * faults by seed, rest, and the checker's verdict. Leaves no process and no file when all is well, and a folder with what
+ * there is to be looked at when not.
  */
 import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
+import { type MovedClock, movedClock } from '../../bench/faketime.js'
 import { ProceduralStore } from '../../src/index.js'
 import { startTestRedis, type TestRedis } from '../support/redis.js'
-import { queueName, shardTag } from './checker/formats.js'
-import { ChaosFleet } from './fleet.js'
+import { keepArtifacts } from './artifacts.js'
+import type { Disturbance } from './checker/effect-check.js'
+import { EffectCounter, machineMs, watchStarvation } from './effects.js'
+import { Gate } from './faults/network.js'
+import { plannedFaults } from './faults/plan.js'
+import { RedisFaults } from './faults/redis-faults.js'
+import { Striker } from './faults/striker.js'
+import { builtPackage, ChaosFleet } from './fleet.js'
 import { Callers } from './load/callers.js'
 import { plannedExecutions } from './load/course.js'
-import { kindOf, type LoadPlan, plannedStart } from './load/plan.js'
-import { allProcedures, procedureOf } from './load/procedures.js'
-import { seededRandom } from './random.js'
-import { type Verdict, verdictOf } from './verdict.js'
-
-export interface ChaosSettings {
-  readonly seed: number
-  /** Runs to start. */
-  readonly procedures: number
-  /** Steps of each run: states with an action. */
-  readonly states: number
-  /** Worker processes, and parallel actions of each. */
-  readonly workers: number
-  readonly concurrency: number
-  readonly lockDurationMs: number
-  readonly stalledIntervalMs: number
-  /** Most SIGKILLs of workers, one about every `killEveryMs`, while the load lasts. */
-  readonly kills: number
-  readonly killEveryMs: number
-  /** SIGSTOPs of workers among them, each for longer than a lock lasts: the worker goes on with jobs that it has lost. */
-  readonly stops: number
-  /** SIGKILLs of Redis, each followed by a restart on the same data, spread over the kills of workers. */
-  readonly redisKills: number
-  /** How long an action works on average, ms. */
-  readonly workMs: number
-}
+import type { LoadPlan } from './load/plan.js'
+import { allProcedures } from './load/procedures.js'
+import { Starter } from './load/starter.js'
+import { brokenPackage, judgePlant, type Planted, type PlantName, plant } from './plants.js'
+import { Progress } from './progress.js'
+import { type ChaosSettings, lifeMs, liveRuns, outlastsLock } from './settings.js'
+import { isWell, type Verdict, verdictOf } from './verdict.js'
 
 export interface ChaosResult extends Verdict {
-  readonly redisKills: number
   /** From the fleet's first job to the last run's end, ms. */
   readonly loadMs: number
+  /** How clocks were moved, or why they were not. */
+  readonly clockSkew: string
+  /** Where everything was kept, when not all was well. */
+  readonly artifacts?: string
+  /** What was broken on purpose, and whether the checker found it. */
+  readonly planted?: Planted
 }
 
-const PREFIX = 'chaos'
-const STARTS_AT_ONCE = 50
-const POLL_MS = 50
-/** Without one more commit for so long, the load is given up, and the checker says what is stuck. */
-const NO_PROGRESS_MS = 30_000
-const REDIS_DOWN_MS = 200
-/** A worker that has just become ready gets so long to take jobs before it can be a victim. */
-const SETTLE_MS = 250
-/** Share of the strikes that take the whole fleet. */
-const MASSACRE = 0.1
-
-/** Work per action that makes the load outlast its kills: twice as long, but at least 20 ms. */
-export function workMsFor(settings: Omit<ChaosSettings, 'workMs'>): number {
-  const { kills, stops, killEveryMs, workers, concurrency } = settings
-  const executions = executionsOf({ ...settings, workMs: 0 }, runIdsOf(settings))
-  return Math.max(20, Math.ceil((2 * (kills + stops) * killEveryMs * workers * concurrency) / executions))
+/** What one chaos test is told beside its settings. */
+export interface ChaosCircumstances {
+  /** Told of the test's Redis, before anything is done there. */
+  readonly onRedis?: (url: string) => Promise<void>
+  /** Told, in a line, of how far it is. */
+  readonly tell?: (words: string) => void
+  /** Break something on purpose. */
+  readonly planting?: PlantName
 }
 
-function runIdsOf({ procedures }: Pick<ChaosSettings, 'procedures'>): string[] {
+export const PREFIX = 'chaos'
+const REDIS_START_MS = 60_000
+const REST_MS = 10_000
+/** For so long a load may stand still; one whose engine is broken on purpose is not waited for. */
+const PATIENCE_MS = 60_000
+const PLANT_PATIENCE_MS = 10_000
+
+/** Ids of the runs that the load starts. */
+export function runIdsOf({ procedures }: Pick<ChaosSettings, 'procedures'>): string[] {
   return Array.from({ length: procedures }, (_, i) => `run-${i}`)
 }
 
-function executionsOf(plan: LoadPlan, runIds: readonly string[]): number {
-  return runIds.reduce((sum, runId) => sum + plannedExecutions(plan, runId), 0)
-}
-
-/**
- * Runs one chaos test and checks it. Throws only when it could not be carried out. `onRedis` is told of its Redis, before
- * anything is done there.
- */
-export async function runChaos(
-  settings: ChaosSettings,
-  onRedis: (url: string) => Promise<void> = async () => {},
-): Promise<ChaosResult> {
-  const redis = await startTestRedis()
-  const effectsDir = await mkdtemp(join(tmpdir(), 'procession-chaos-'))
-  const { seed, states, workMs, concurrency, lockDurationMs, stalledIntervalMs } = settings
-  const plan: LoadPlan = { seed, states, workMs }
-  const worker = { url: redis.url, prefix: PREFIX, effectsDir, concurrency, lockDurationMs, stalledIntervalMs, plan }
-  const fleet = new ChaosFleet(worker)
-  const clean = () => {
-    fleet.abandon()
-    rmSync(effectsDir, { recursive: true, force: true })
-  }
+/** Runs one chaos test and checks it. Throws only when it could not be carried out. */
+export async function runChaos(settings: ChaosSettings, circumstances: ChaosCircumstances = {}): Promise<ChaosResult> {
+  const dir = await mkdtemp(join(tmpdir(), 'procession-chaos-'))
+  const stage = new Stage(settings, dir)
+  const clean = () => stage.abandon()
   process.once('exit', clean) // for Ctrl-C; Redis ends with this process by itself
-  let store: ProceduralStore | undefined
   try {
-    await onRedis(redis.url)
-    store = await ProceduralStore.connect({ connection: redis.url, prefix: PREFIX })
-    const struck = { redis, fleet, store, plan, runIds: runIdsOf(settings) }
-    const { callers, redisKills, loadMs } = await sufferLoad(struck, settings)
-    const remains = { ...struck, client: redis.client, prefix: PREFIX, effectsDir, callers, redisKills }
-    return { ...(await verdictOf(remains)), redisKills, loadMs }
+    return await stage.play(circumstances)
+  } catch (error) {
+    if (!stage.hasBegun) throw error
+    throw new Error(`${(error as Error).message}; what there is was kept in ${stage.keep()}`, { cause: error })
   } finally {
-    await fleet.stop()
-    await store?.close()
-    await redis.stop()
-    clean()
+    await stage.close()
     process.off('exit', clean)
   }
 }
 
-/** What a load needs, and what strikes hit. */
-interface Struck {
-  readonly redis: TestRedis
-  readonly fleet: ChaosFleet
-  readonly store: ProceduralStore
-  readonly plan: LoadPlan
-  readonly runIds: readonly string[]
-}
+/** Everything that a chaos test sets up, and takes down again. */
+class Stage {
+  readonly #settings: ChaosSettings
+  readonly #plan: LoadPlan
+  readonly #dir: string
+  readonly #runIds: readonly string[]
+  #redis: TestRedis | undefined
+  #fleet: ChaosFleet | undefined
+  #store: ProceduralStore | undefined
+  #clock: MovedClock | undefined
+  readonly #gates: Gate[] = []
+  readonly #counter: EffectCounter
+  #kept = false
 
-/** The load from its first start to rest, with strikes and callers; the fleet is stopped behind it. */
-async function sufferLoad(struck: Struck, settings: ChaosSettings) {
-  const { redis, fleet, store, plan, runIds } = struck
-  // What the load takes when it is not disturbed.
-  const undisturbedMs = (executionsOf(plan, runIds) * plan.workMs) / (settings.workers * settings.concurrency)
-  await startRuns(store, plan, runIds, undisturbedMs)
-  const began = performance.now()
-  await fleet.start(settings.workers)
-  const callers = new Callers(store, plan, runIds, undisturbedMs)
-  const acted = callers.act()
-  const redisKills = await strike(struck, callers, settings)
-  const loadMs = performance.now() - began
-  callers.abandon()
-  await acted
-  await untilAtRest(redis.client, settings)
-  await callers.repeat()
-  await fleet.stop()
-  return { callers, redisKills, loadMs }
-}
-
-async function startRuns(
-  store: ProceduralStore,
-  plan: LoadPlan,
-  runIds: readonly string[],
-  loadMs: number,
-): Promise<void> {
-  for (const procedure of allProcedures(plan)) await store.register(procedure)
-  for (let i = 0; i < runIds.length; i += STARTS_AT_ONCE)
-    await Promise.all(
-      runIds.slice(i, i + STARTS_AT_ONCE).map((runId) => {
-        const { name, version } = procedureOf(plan, kindOf(plan, runId))
-        return store.startProcedure(name, version, { run: runId }, plannedStart(plan, runId, loadMs))
-      }),
-    )
-}
-
-/**
- * Strikes by the seed until the load is over, or stands still. The next victim is chosen when the fleet is whole again, so
- * that the load gets on; now and then all of it goes at once. Returns how often Redis was killed.
- */
-async function strike({ redis, fleet }: Struck, callers: Callers, settings: ChaosSettings): Promise<number> {
-  const random = seededRandom(settings.seed)
-  const progress = new Progress(redis.client, callers, settings.procedures)
-  const frozenMs = settings.lockDurationMs + 2 * settings.stalledIntervalMs
-  const redisKillEvery = settings.redisKills > 0 ? Math.ceil(settings.kills / (settings.redisKills + 1)) : Infinity
-  let redisKills = 0
-  for (;;) {
-    const [kills, stops] = [settings.kills - fleet.kills.length, settings.stops - fleet.stops]
-    if (kills + stops <= 0) break
-    const whole = fleet.whole().then(() => delay(SETTLE_MS + (random() * settings.killEveryMs) / 2))
-    if (!(await progress.lastsFor(settings.killEveryMs * (0.5 + random()), whole))) return redisKills
-    if (random() < stops / (kills + stops)) fleet.freeze(random(), frozenMs * (1 + random()))
-    else strikeDown(fleet, Math.min(kills, random() < MASSACRE ? settings.workers : 1), random)
-    if (redisKills < settings.redisKills && fleet.kills.length >= redisKillEvery * (redisKills + 1)) {
-      redisKills++
-      await redis.kill()
-      await delay(REDIS_DOWN_MS)
-      await redis.restart()
-    }
-  }
-  await progress.lastsFor(Infinity)
-  return redisKills
-}
-
-function strikeDown(fleet: ChaosFleet, victims: number, random: () => number): void {
-  for (let i = 0; i < victims; i++) fleet.kill(random())
-}
-
-/** Watches the load from outside. */
-class Progress {
-  readonly #client: Redis
-  readonly #callers: Callers
-  readonly #runs: number
-  #lastCommit = ''
-  #movedAt = performance.now()
-
-  constructor(client: Redis, callers: Callers, runs: number) {
-    this.#client = client
-    this.#callers = callers
-    this.#runs = runs
+  constructor(settings: ChaosSettings, dir: string) {
+    const { seed, states, workMs } = settings
+    this.#settings = settings
+    this.#plan = { seed, states, workMs }
+    this.#dir = dir
+    this.#runIds = runIdsOf(settings)
+    this.#counter = new EffectCounter(dir)
   }
 
-  /** Waits for `ms` and for `also`, less when the load ends or stands still. Returns whether it goes on. */
-  async lastsFor(ms: number, also: Promise<unknown> = Promise.resolve()): Promise<boolean> {
-    const until = performance.now() + ms
-    let waiting = true
-    const done = () => {
-      waiting = false
+  /** Whether there is anything to be looked at. */
+  get hasBegun(): boolean {
+    return this.#fleet !== undefined
+  }
+
+  async play({ onRedis, tell = () => {}, planting }: ChaosCircumstances): Promise<ChaosResult> {
+    const { appendfsync, seed } = this.#settings
+    const redis = await startTestRedis({ appendFsync: appendfsync, startTimeoutMs: REDIS_START_MS })
+    this.#redis = redis
+    await onRedis?.(redis.url)
+    for (let i = 0; i <= this.#settings.workers; i++) this.#gates.push(await Gate.open(redis.url))
+    const clockSkew = await this.#findClock()
+    const fleet = this.#makeFleet(planting === 'no-cas' ? await brokenPackage(this.#dir) : builtPackage())
+    this.#fleet = fleet
+    const store = await ProceduralStore.connect({ connection: this.#gates.at(-1)!.url, prefix: PREFIX })
+    this.#store = store
+    const patienceMs = planting ? PLANT_PATIENCE_MS : PATIENCE_MS
+    const suffered = await this.#suffer(redis, fleet, store, { patienceMs, tell })
+    const ground = { client: redis.client, store, prefix: PREFIX, dir: this.#dir, seed }
+    const more = planting && planting !== 'no-cas' ? await plant(planting, ground) : []
+    tell('the checker looks')
+    const remains = {
+      client: redis.client,
+      prefix: PREFIX,
+      plan: this.#plan,
+      runIds: this.#runIds,
+      dir: this.#dir,
+      fleet,
     }
-    also.then(done, done)
+    const { verdict, shard } = await verdictOf({ ...remains, ...suffered, more })
+    const result = { ...verdict, loadMs: suffered.loadMs, clockSkew }
+    if (planting) return { ...result, planted: judgePlant(planting, verdict) }
+    if (isWell(result)) return result
+    const artifacts = this.keep()
+    await keepArtifacts(artifacts, redis.client, shard, result)
+    return { ...result, artifacts }
+  }
+
+  async #findClock(): Promise<string> {
+    if (this.#settings.skewMs === 0) return 'not asked for'
+    try {
+      this.#clock = await movedClock()
+      return this.#clock.how
+    } catch (error) {
+      return `skipped: ${(error as Error).message}`
+    }
+  }
+
+  #makeFleet(dist: string): ChaosFleet {
+    const { concurrency, lockDurationMs, stalledIntervalMs, skewMs } = this.#settings
+    // Every other one, ahead and behind in turn.
+    const skewOf = (slot: number) => (slot % 2 === 0 ? 0 : slot % 4 === 1 ? skewMs : -skewMs)
+    return new ChaosFleet({
+      urls: this.#gates.slice(0, -1).map(({ url }) => url),
+      env: (slot) => (skewOf(slot) === 0 ? {} : (this.#clock?.env(skewOf(slot)) ?? {})),
+      ...{ dist, prefix: PREFIX, dir: this.#dir, concurrency, lockDurationMs, stalledIntervalMs, plan: this.#plan },
+    })
+  }
+
+  /** The load from its first start to rest, with callers and faults; the fleet is stopped behind it. */
+  async #suffer(
+    redis: TestRedis,
+    fleet: ChaosFleet,
+    store: ProceduralStore,
+    { patienceMs, tell }: { patienceMs: number; tell: (words: string) => void },
+  ) {
+    const starved: Disturbance[] = []
+    const note = (what: string) => (ms: number) => {
+      starved.push({ what, at: machineMs() - ms, until: machineMs() })
+    }
+    // Gates and callers are in this process: who is behind them has waited, too.
+    const watches = [watchStarvation(note('starved gates')), watchStarvation(note('starved Redis'), () => redis.pid())]
+    for (const procedure of allProcedures(this.#plan)) await store.register(procedure)
+    const executions = this.#runIds.reduce((sum, runId) => sum + plannedExecutions(this.#plan, runId), 0)
+    const progress = new Progress(redis.client, PREFIX, { counter: this.#counter, executions, patienceMs, tell })
+    const targets = { fleet, gates: this.#gates, redis: new RedisFaults(redis, PREFIX), progress }
+    const striker = new Striker(targets, this.#settings, plannedFaults(this.#settings))
+    const callers = new Callers(store, this.#plan, lifeMs(this.#settings))
+    const starter = new Starter(store, this.#plan)
+    const over = new AbortController()
+    const watching = progress.watch(over.signal)
+    const began = performance.now()
+    await fleet.start()
+    const striking = striker.strike()
+    const tending = callers.tend(over.signal)
+    const live = liveRuns(this.#settings)
+    // Starts wait for faults that are due: so the faults are spread over the load, however fast it is.
+    const room = (runs: number, first: number) =>
+      progress.until(() => first + runs - progress.ended <= Math.max(live, runs) && progress.share <= striker.nextAt)
+    await starter.start(this.#runIds, room, (runId) => callers.begin(runId))
     do {
-      if (await this.#isOver()) return false
-      await delay(POLL_MS)
-    } while (waiting || performance.now() < until)
-    return true
-  }
-
-  async #isOver(): Promise<boolean> {
-    const tag = shardTag(PREFIX, 0)
-    const [newest] = await this.#client.xrevrange(`${tag}:events`, '+', '-', 'COUNT', 1)
-    if (newest && newest[0] !== this.#lastCommit) {
-      this.#lastCommit = newest[0]
-      this.#movedAt = performance.now()
-    }
-    const ended = await Promise.all(
-      ['completed', 'failed', 'cancelled', 'rolled_back'].map((status) =>
-        this.#client.zcard(`${tag}:runs:status:${status}`),
-      ),
+      await progress.until(() => callers.isIdle && progress.alive === 0)
+      await progress.look() // what the callers did last may have begun a run
+    } while (!progress.stands && (progress.alive > 0 || (await callers.mend()) > 0))
+    progress.end()
+    if (progress.stands) tell('the load stands still: it is given up')
+    const loadMs = performance.now() - began
+    callers.abandon()
+    starter.abandon()
+    over.abort()
+    await Promise.all([striking, tending, watching])
+    await progress.atRest(outlastsLock(this.#settings) + REST_MS)
+    if (!progress.stands) await callers.repeat()
+    await fleet.stop()
+    for (const stop of watches) stop()
+    const lingersMs = outlastsLock(this.#settings)
+    const disturbances = [...progress.disturbances, ...starved, ...fleet.disturbances, ...striker.disturbances].map(
+      (disturbance) => ({ ...disturbance, until: disturbance.until + lingersMs }),
     )
-    const stands = performance.now() - this.#movedAt > NO_PROGRESS_MS
-    return stands || (this.#callers.isDone && ended.reduce((sum, count) => sum + count, 0) >= this.#runs)
+    return { callers, starter, striker, loadMs, disturbances, lingersMs }
   }
-}
 
-/** Waits until the queue is empty; for no longer than it takes to find the jobs of the last worker killed. */
-async function untilAtRest(client: Redis, settings: ChaosSettings): Promise<void> {
-  const queue = `${shardTag(PREFIX, 0)}:${queueName(0)}`
-  const until = performance.now() + settings.lockDurationMs + 3 * settings.stalledIntervalMs + 5_000
-  for (;;) {
-    const left = await Promise.all([
-      client.llen(`${queue}:wait`),
-      client.llen(`${queue}:active`),
-      client.zcard(`${queue}:delayed`),
-      client.zcard(`${queue}:prioritized`),
-    ])
-    if (left.every((count) => count === 0) || performance.now() > until) return
-    await delay(POLL_MS)
+  /** Keeps the folder. Returns its path. */
+  keep(): string {
+    this.#kept = true
+    return this.#dir
+  }
+
+  /** Ends all at once, without waiting: this process is about to end. */
+  abandon(): void {
+    this.#fleet?.abandon()
+    if (!this.#kept) rmSync(this.#dir, { recursive: true, force: true })
+  }
+
+  async close(): Promise<void> {
+    await this.#fleet?.stop()
+    await this.#store?.close()
+    await Promise.all(this.#gates.map((gate) => gate.close()))
+    await this.#redis?.stop()
+    await this.#clock?.remove()
+    this.#counter.close()
+    this.abandon()
   }
 }

@@ -398,6 +398,34 @@ describe('effects', () => {
     expect(report).toMatchObject({ doubled: 1, actionsRerun: 1, killsInFlight: 0 })
   })
 
+  const crashed = (input: Partial<CheckInput>) =>
+    checkDamaged(
+      [historyOf('completed')],
+      () => edit('completed', 'transition', ({ from }) => (from === 'first' ? { crashes: 1 } : {})),
+      { effects: [...effects, { ...first(), pid: PID + 1, at: first().at + 100 }], ...input },
+    )
+  const disturbed = (from: number, until: number, pid?: number) => ({
+    disturbances: [{ what: 'stop', at: first().at + from, until: first().at + until, ...(pid && { pid }) }],
+  })
+
+  test('where all that befell the fleet is known, the record of a crash explains nothing by itself', async () => {
+    const report = await crashed({ disturbances: [] })
+    expect(countsOf(report)).toStrictEqual({ ...CLEAN, doubled: 1, actionsRerun: 1 })
+    expect(words(report)).toContain('100 ms after it had begun in process 4711, and nothing had happened')
+  })
+
+  test.each([
+    ['that struck its process meanwhile', () => disturbed(-50, 20, PID), 0],
+    ['that struck everybody meanwhile', () => disturbed(50, 60), 0],
+    ['that struck the process in which it ran again', () => disturbed(-50, 20, PID + 1), 1],
+    ['that was over before it began', () => disturbed(-50, -20, PID), 1],
+    ['that came after it had run again', () => disturbed(110, 120, PID), 1],
+    ['in a kill of its process meanwhile', () => ({ disturbances: [], kills: [{ pid: PID, at: first().at + 5 }] }), 0],
+    ['in a kill of its process later', () => ({ disturbances: [], kills: [{ pid: PID, at: first().at + 500 }] }), 1],
+  ])('a crash is believed with a cause %s', async (_which, befell, doubled) => {
+    expect((await crashed(befell())).doubled).toBe(doubled)
+  })
+
   test.each([
     ['a recorded crash', { crashes: 1 }],
     ['a shutdown that gave it back', undefined],

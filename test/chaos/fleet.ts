@@ -1,144 +1,186 @@
 /**
- * The worker processes that the chaos suite kills.
+ * The worker processes that the chaos suite torments.
  *
- *     starting ──'ready'──▶ ready ──SIGKILL or its own end──▶ gone, and another is started in its place
+ *     starting ──'ready'──▶ ready ──SIGKILL, or its own end──▶ gone, and another is started in its place
  *                           ready ──SIGSTOP──▶ frozen ──SIGCONT──▶ ready
+ *                           ready ──SIGTERM──▶ draining ──▶ gone, and another is started in its place
+ *     starting ──Redis cannot be reached──▶ gone, and another is started in its place
  *                           ready ──stop()──▶ SIGTERM ──▶ gone for good
  *
  * Only this class starts and ends them. A process ends by itself when its parent is gone.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import type { Kill } from './checker/effect-check.js'
+import type { Disturbance, Kill } from './checker/effect-check.js'
+import { machineMs } from './effects.js'
 import { CHAOS_ENV, type LoadPlan } from './load/plan.js'
 
-const DRAIN_MS = 10_000
-const STOP_MS = DRAIN_MS + 10_000
-const START_MS = 30_000
-const STDERR_CHARS = 2_000
+/** How long actions may go on at a drain: long enough for all, or for none, in turn. */
+const DRAINS_MS = [10_000, 1] as const
+const STOP_MS = 20_000
+const START_MS = 60_000
+/** After it was ready, a worker gets so long to take jobs before it can be a victim. */
+const SETTLE_MS = 250
+const RESTART_MS = 200
+const POLL_MS = 20
+const LOG_CHARS = 2_000
 
 interface Member {
+  readonly slot: number
   readonly process: ChildProcess
-  ready: Promise<void>
-  isReady: boolean
+  readonly log: string
+  /** Since when it takes jobs, ms; undefined while it starts. */
+  readyAt: number | undefined
   /** We sent it a signal: its end is no surprise. */
   ending: boolean
   /** Sends SIGCONT, while it is frozen. */
   thaw: (() => void) | undefined
-  stderr: string
+  /** Why it could not start, when it says so. */
+  failure: string | undefined
 }
 
 /** What the processes of a fleet are started with. */
 export interface FleetSettings {
-  readonly url: string
+  /** Address of Redis for each place in the fleet. */
+  readonly urls: readonly string[]
+  /** More environment for each place: its clock. */
+  readonly env: (slot: number) => NodeJS.ProcessEnv
+  /** Folder of the compiled package that they run. */
+  readonly dist: string
   readonly prefix: string
-  readonly effectsDir: string
+  /** Folder of the effect log and of the processes' own logs. */
+  readonly dir: string
   readonly concurrency: number
   readonly lockDurationMs: number
   readonly stalledIntervalMs: number
   readonly plan: LoadPlan
 }
 
-const readyMessage = z.object({ type: z.literal('ready') })
+const messageSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready') }),
+  z.object({ type: z.literal('failed'), code: z.string(), message: z.string() }),
+])
 
-/** A compiled file of the build that this file belongs to: beside it in dist, also when it runs as source. */
-function built(path: string): string {
-  const here = import.meta.url.endsWith('.ts') ? '../../dist/' : '../../'
-  const file = fileURLToPath(new URL(here + path, import.meta.url))
-  if (!existsSync(file)) throw new Error(`${file} is missing: npm run build compiles it`)
-  return file
-}
-
-/** The command line of the product's own worker process. */
-function workerArguments(settings: FleetSettings): string[] {
-  const options: Record<string, string | number> = {
-    actions: built('test/chaos/chaos-actions.js'),
-    redis: settings.url,
-    prefix: settings.prefix,
-    concurrency: settings.concurrency,
-    'lock-duration': settings.lockDurationMs,
-    'stalled-interval': settings.stalledIntervalMs,
-    'drain-timeout': DRAIN_MS,
-    'log-level': 'silent',
-  }
-  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+/** The build that this file belongs to: beside it in dist, also when it runs as source. */
+export function builtPackage(): string {
+  const dist = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : '../../', import.meta.url))
+  if (!existsSync(join(dist, 'workers'))) throw new Error(`${dist} is missing: npm run build makes it`)
+  return dist
 }
 
 export class ChaosFleet {
   /** Every SIGKILL sent, in order. */
   readonly kills: Kill[] = []
-  /** How often a process was frozen. */
+  /** Everything else that made one of its processes lose time, or jobs. */
+  readonly disturbances: Disturbance[] = []
+  /** How often a process was frozen, and told to drain. */
   stops = 0
+  drains = 0
+  /** Starts that failed because Redis could not be reached. */
+  failedStarts = 0
   /** Ends that nobody caused. */
   readonly surprises: string[] = []
-  readonly #entry = built('workers/action-worker.js')
-  readonly #args: readonly string[]
-  readonly #env: NodeJS.ProcessEnv
+  readonly #settings: FleetSettings
   readonly #members: Member[] = []
+  #spawned = 0
   #stopping = false
 
   constructor(settings: FleetSettings) {
-    const { effectsDir, plan } = settings
-    this.#args = workerArguments(settings)
-    this.#env = { ...process.env, [CHAOS_ENV]: JSON.stringify({ effectsDir, plan }) }
+    this.#settings = settings
   }
 
-  /** Starts `workers` processes; resolves when all take jobs. */
-  async start(workers: number): Promise<void> {
-    for (let i = 0; i < workers; i++) this.#members.push(this.#spawn(i))
-    await Promise.all(this.#members.map((member) => member.ready))
+  /** Starts a process in each place; resolves when all take jobs. */
+  async start(): Promise<void> {
+    for (const slot of this.#settings.urls.keys()) this.#members.push(this.#spawn(slot))
+    await this.awake(this.#members.length)
   }
 
-  /** Resolves when every process takes jobs, or has failed to. */
-  async whole(): Promise<void> {
-    await Promise.allSettled(this.#members.map((member) => member.ready))
+  /** Resolves when so many processes take jobs, and have taken some. */
+  async awake(count: number): Promise<void> {
+    while (this.#awake().length < count && !this.#stopping) await delay(POLL_MS)
+  }
+
+  #awake(): Member[] {
+    const settled = performance.now() - SETTLE_MS
+    return this.#members.filter(
+      ({ readyAt, thaw, ending }) => readyAt !== undefined && readyAt < settled && !thaw && !ending,
+    )
+  }
+
+  /** The command line of the product's own worker process. */
+  #arguments(slot: number): string[] {
+    const { dist, urls, prefix, concurrency, lockDurationMs, stalledIntervalMs } = this.#settings
+    const options: Record<string, string | number> = {
+      actions: join(dist, 'test/chaos/chaos-actions.js'),
+      redis: urls[slot]!,
+      prefix,
+      concurrency,
+      'lock-duration': lockDurationMs,
+      'stalled-interval': stalledIntervalMs,
+      'drain-timeout': DRAINS_MS[this.#spawned % DRAINS_MS.length]!,
+      'log-level': 'warn',
+    }
+    return Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
   }
 
   #spawn(slot: number): Member {
-    const child = fork(this.#entry, this.#args, {
-      env: this.#env,
+    const { dist, dir, plan, env } = this.#settings
+    const log = join(dir, `worker-${slot}-${this.#spawned}.log`)
+    const out = openSync(log, 'a')
+    const child = fork(join(dist, 'workers/action-worker.js'), this.#arguments(slot), {
+      env: { ...process.env, ...env(slot), [CHAOS_ENV]: JSON.stringify({ effectsDir: dir, plan }) },
       execArgv: [],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      stdio: ['ignore', out, out, 'ipc'],
     })
+    closeSync(out)
+    this.#spawned++
     const member: Member = {
-      process: child,
-      isReady: false,
-      ending: false,
-      thaw: undefined,
-      stderr: '',
-      ready: Promise.resolve(),
+      ...{ slot, process: child, log, readyAt: undefined },
+      ...{ ending: false, thaw: undefined, failure: undefined },
     }
-    member.ready = whenReady(member)
-    member.ready.catch(() => {}) // its end is told as a surprise
-    child.stderr!.on('data', (chunk: Buffer) => {
-      member.stderr = (member.stderr + chunk).slice(-STDERR_CHARS)
+    const late = setTimeout(() => child.kill('SIGKILL'), START_MS)
+    child.on('message', (message) => {
+      const { data } = messageSchema.safeParse(message)
+      if (data?.type === 'ready') {
+        member.readyAt = performance.now()
+        clearTimeout(late)
+      } else if (data) member.failure = data.code
     })
-    child.once('close', (code, signal) => {
-      if (member.ending) return
-      this.surprises.push(`process ${child.pid} ended with ${signal ?? code}: ${member.stderr}`)
-      if (!this.#stopping && member.isReady) this.#members[slot] = this.#spawn(slot)
+    child.once('exit', (code, signal) => {
+      clearTimeout(late)
+      void this.#replace(member, signal ?? code)
     })
     return member
   }
 
+  /** Another process for one that is gone. */
+  async #replace(member: Member, how: string | number | null): Promise<void> {
+    const unreachable = member.readyAt === undefined && member.failure === 'redis_unavailable'
+    if (unreachable) this.failedStarts++
+    else if (!member.ending) this.surprises.push(`${nameOf(member)} ended with ${how}: ${tailOf(member.log)}`)
+    if (this.#stopping) return
+    if (unreachable) await delay(RESTART_MS)
+    if (!this.#stopping) this.#members[member.slot] = this.#spawn(member.slot)
+  }
+
   /** One of the processes that take jobs, chosen by `chance` in [0, 1). */
   #victim(chance: number): Member | undefined {
-    const awake = this.#members.filter((member) => member.isReady && !member.thaw)
+    const awake = this.#awake()
     return awake[Math.floor(chance * awake.length)]
   }
 
-  /** SIGKILLs a process and starts another in its place. */
+  /** SIGKILLs a process. */
   kill(chance: number): void {
     const victim = this.#victim(chance)
     if (!victim) return
     victim.ending = true
-    this.kills.push({ pid: victim.process.pid!, at: Date.now() })
+    this.kills.push({ pid: victim.process.pid!, at: machineMs() })
     victim.process.kill('SIGKILL')
-    const slot = this.#members.indexOf(victim)
-    this.#members[slot] = this.#spawn(slot)
   }
 
   /** Freezes a process (SIGSTOP) for so long; then it goes on as if nothing had been, with jobs that it has lost. */
@@ -146,13 +188,30 @@ export class ChaosFleet {
     const victim = this.#victim(chance)
     if (!victim) return
     this.stops++
+    const at = machineMs()
     victim.process.kill('SIGSTOP')
+    this.disturbances.push({ what: 'stop', pid: victim.process.pid!, at, until: at + ms })
     const timer = setTimeout(() => victim.thaw?.(), ms)
     victim.thaw = () => {
       clearTimeout(timer)
       victim.thaw = undefined
       victim.process.kill('SIGCONT')
     }
+  }
+
+  /** SIGTERMs a process: it drains, or gives its jobs back. One that does not end is killed, and is a surprise. */
+  drain(chance: number): void {
+    const victim = this.#victim(chance)
+    if (!victim) return
+    this.drains++
+    const at = machineMs()
+    this.disturbances.push({ what: 'drain', pid: victim.process.pid!, at, until: at + STOP_MS })
+    void this.#end(victim)
+  }
+
+  /** Process id of who is in this place now. */
+  pidOf(slot: number): number | undefined {
+    return this.#members[slot]?.process.pid
   }
 
   /** SIGKILLs all that is left, without waiting: for a process that is about to end itself. */
@@ -168,42 +227,46 @@ export class ChaosFleet {
   async stop(): Promise<void> {
     this.#stopping = true
     await Promise.all(
-      this.#members.map(async ({ process: child }, slot) => {
-        const member = this.#members[slot]!
-        if (child.exitCode !== null || child.signalCode !== null) return
-        const gone = once(child, 'exit')
+      this.#members.map(async (member) => {
         member.thaw?.()
-        await member.ready.catch(() => {})
-        member.ending = true
-        child.kill('SIGTERM')
-        const late = setTimeout(() => {
-          this.surprises.push(`process ${child.pid} did not end within ${STOP_MS} ms of SIGTERM`)
-          child.kill('SIGKILL')
-        }, STOP_MS)
-        const [code] = await gone
-        clearTimeout(late)
+        const code = await this.#end(member)
         if (code !== 0 && code !== null)
-          this.surprises.push(`process ${child.pid} ended with exit code ${code}: ${member.stderr}`)
+          this.surprises.push(`${nameOf(member)} ended with exit code ${code}: ${tailOf(member.log)}`)
       }),
     )
   }
+
+  /** Ends one by SIGTERM; resolves with its exit code, null after a signal. */
+  async #end(member: Member): Promise<number | null> {
+    const { process: child } = member
+    if (child.exitCode !== null || child.signalCode !== null) return null
+    const gone = once(child, 'exit')
+    while (member.readyAt === undefined && child.exitCode === null && child.signalCode === null) await delay(POLL_MS)
+    if (member.ending || child.exitCode !== null) {
+      await gone
+      return null
+    }
+    member.ending = true
+    child.kill('SIGTERM')
+    const late = setTimeout(() => {
+      this.surprises.push(`${nameOf(member)} did not end within ${STOP_MS} ms of SIGTERM: ${tailOf(member.log)}`)
+      child.kill('SIGKILL')
+    }, STOP_MS)
+    const [code] = (await gone) as [number | null]
+    clearTimeout(late)
+    return code
+  }
 }
 
-/** Resolves at the process's word that it takes jobs; rejects, with what it wrote, when it ends or takes too long. */
-function whenReady(member: Member): Promise<void> {
-  const { process: child } = member
-  return new Promise((resolve, reject) => {
-    const fail = (why: string) => reject(new Error(`worker ${child.pid} ${why}: ${member.stderr}`))
-    const timer = setTimeout(() => fail(`was not ready within ${START_MS} ms`), START_MS)
-    child.on('message', (message) => {
-      if (!readyMessage.safeParse(message).success) return
-      clearTimeout(timer)
-      member.isReady = true
-      resolve()
-    })
-    child.once('close', () => {
-      clearTimeout(timer)
-      fail('ended before it was ready')
-    })
-  })
+function nameOf({ slot, process: child }: Member): string {
+  return `worker ${slot} (process ${child.pid})`
+}
+
+/** The end of what a process wrote. */
+function tailOf(log: string): string {
+  try {
+    return readFileSync(log, 'utf8').slice(-LOG_CHARS)
+  } catch {
+    return 'it left no log'
+  }
 }

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { exitCodeOf, figure, renderReport, summarize } from '../../bench/report.js'
 
@@ -11,13 +12,19 @@ const document = (figures: ReturnType<typeof figure>[]) => ({
   figures,
 })
 
-/** Runs the built command; resolves with how it ended. */
-function chaos(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((done) => {
-    execFile(process.execPath, [ENTRY, ...args], (error, stdout, stderr) => {
-      done({ code: error ? Number(error.code) : 0, stdout, stderr })
+/** Runs the built command; resolves with how it ended, and with what it left among the temporary files. */
+async function chaos(...args: string[]): Promise<{ code: number; stdout: string; stderr: string; left: string[] }> {
+  const folder = mkdtempSync(join(tmpdir(), 'procession-chaos-test-'))
+  const env = { ...process.env, TMPDIR: folder }
+  try {
+    return await new Promise((done) => {
+      execFile(process.execPath, [ENTRY, ...args], { env }, (error, stdout, stderr) => {
+        done({ code: error ? Number(error.code) : 0, stdout, stderr, left: readdirSync(folder) })
+      })
     })
-  })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 describe('a report', () => {
@@ -61,33 +68,67 @@ describe('the chaos command', () => {
     if (!existsSync(ENTRY)) throw new Error(`${ENTRY} is missing: npm run build compiles it`)
   })
 
+  const small = ['--procedures', '60', '--states', '3', '--workers', '2', '--skew-ms', '0', '--seed', '7', '--json']
+  const faults = ['--kills', '1', '--stops', '1', '--redis-kills', '1', '--network-faults', '2', '--redis-stalls', '1']
+
   test('prints one document with its seed and its counts, and ends with 0 when all is well', async () => {
-    const size = ['--procedures', '40', '--states', '3', '--kills', '1', '--stops', '1', '--redis-kills', '1']
-    const { code, stdout, stderr } = await chaos(
-      ...size,
-      '--kill-every-ms',
-      '200',
-      '--work-ms',
-      '400',
-      '--seed',
-      '7',
-      '--json',
-    )
-    expect(stderr).toBe('chaos seed 7\n')
+    const { code, stdout, stderr, left } = await chaos(...small, ...faults)
+    expect(stderr).toMatch(/^chaos seed 7\n/)
     expect(JSON.parse(stdout)).toMatchObject({
       versions: { bullmq: expect.any(String), node: process.versions.node, redis: expect.any(String) },
-      settings: { procedures: 40, states: 3, workers: 2, appendfsync: 'everysec' },
+      settings: { procedures: 60, states: 3, workers: 2, appendfsync: 'always' },
       seed: 7,
       problems: [],
       inexact: [],
       misanswered: [],
       surprises: [],
+      clockSkew: 'not asked for',
       // A scheduled run that its caller cancels in time never starts.
       entries: { started: expect.any(Number), rollback_started: expect.any(Number), paused: expect.any(Number) },
-      ...{ lost: 0, doubled: 0, reordered: 0, stuck: 0, orphanKeys: 0, kills: 1, stops: 1, redisKills: 1 },
+      ...{ lost: 0, doubled: 0, reordered: 0, stuck: 0, orphanKeys: 0, innocentsLost: 0 },
+      ...{ kills: 1, stops: 1, redisKills: 1, actionsRerun: expect.any(Number) },
+      faults: { kill: 1, stop: 1, redis_kill: 1, 'network drop': 1, 'network reset': 1, redis_stall: 1 },
     })
     expect(code).toBe(0)
-  }, 60_000)
+    expect(left).toStrictEqual([])
+  }, 120_000)
+
+  test('finds that commits compare nothing, and says as what', async () => {
+    const { code, stdout, left } = await chaos(...small, '--procedures', '150', '--kills', '0', '--plant', 'no-cas')
+    const { planted, figures } = JSON.parse(stdout)
+    expect(planted).toStrictEqual({ plant: 'no-cas', as: 'doubled', found: true })
+    expect(figures).toMatchObject([{ name: 'found_no-cas', value: 1, must: 1, pass: true }])
+    expect({ code, left }).toStrictEqual({ code: 0, left: [] })
+  }, 120_000)
+
+  test.each([
+    ['deleted-job', 'stuck'],
+    ['swapped-entry', 'reordered'],
+    ['run-again', 'doubled'],
+  ])(
+    'finds a planted %s: 1 is %s',
+    async (plant, as) => {
+      const { code, stdout } = await chaos(...small, '--procedures', '10', '--kills', '0', '--plant', plant)
+      const document = JSON.parse(stdout)
+      expect(document.planted).toStrictEqual({ plant, as, found: true })
+      expect(document[as]).toBe(1)
+      expect(code).toBe(0)
+    },
+    120_000,
+  )
+
+  test('prints the same plan for the same seed and options, and runs nothing', async () => {
+    const [one, same, other] = await Promise.all(
+      [[], [], ['--seed', '8']].map((more) => chaos(...small, ...faults, ...more, '--plan')),
+    )
+    expect(one!.stdout).toBe(same!.stdout)
+    expect(one!.stdout).not.toBe(other!.stdout)
+    expect(JSON.parse(one!.stdout)).toMatchObject({
+      settings: { kills: 1, networkFaults: 2 },
+      faults: expect.arrayContaining([{ at: expect.any(Number), fault: expect.objectContaining({ kind: 'stop' }) }]),
+    })
+    expect(one!.code).toBe(0)
+  })
 
   test.each([
     ['an unknown option', ['--frobnicate']],

@@ -15,7 +15,9 @@ export interface TestRedis {
 }
 
 /** Starts a private server, whatever REDIS_URL says, and connects a client to it. */
-export async function startTestRedis(options: Pick<ProvisionOptions, 'appendFsync'> = {}): Promise<TestRedis> {
+export async function startTestRedis(
+  options: Pick<ProvisionOptions, 'appendFsync' | 'startTimeoutMs'> = {},
+): Promise<TestRedis> {
   const server = await provisionRedis({ useEnvironment: false, ...options })
   const { kill, restart } = server
   if (kill === undefined || restart === undefined) {

@@ -8,7 +8,7 @@
  */
 import type { Redis } from 'ioredis'
 import type { Effect } from '../effects.js'
-import { type CheckedHistory, checkEffects, type Kill } from './effect-check.js'
+import { type Disturbance, EffectCheck, type Kill } from './effect-check.js'
 import { type Entry, homeShard, type RunHash, runHashSchema } from './formats.js'
 import { checkHistory, readHistory } from './history-check.js'
 import { dumpNamespace, type ShardDump } from './namespace-dump.js'
@@ -39,8 +39,8 @@ export interface CheckInput {
   readonly events?: readonly SentEvent[]
   readonly effects?: readonly Effect[]
   readonly kills?: readonly Kill[]
-  /** Locks may have run out without a kill: processes were frozen, or Redis was away. */
-  readonly locksRanOut?: boolean
+  /** Everything but kills that befell the fleet, where that is known: then an action runs again for no other reason. */
+  readonly disturbances?: readonly Disturbance[]
   /** Every run is to have ended. */
   readonly allEnded?: boolean
 }
@@ -68,28 +68,30 @@ export interface CheckReport {
 }
 
 const PROBLEMS_SHOWN = 20
-
-/** Readable runs with their histories, over all shards. */
-type CheckedRuns = Map<string, CheckedHistory>
+const NO_EFFECTS = { problems: [], actionsRerun: 0, compensationsRerun: 0, killsInFlight: 0 }
 
 /** Checks a namespace. The fleet should be at rest, or what is in motion will be taken for damage. */
 export async function checkNamespace(input: CheckInput): Promise<CheckReport> {
+  return checkShards(input, await dumpNamespace(input.client, input.prefix))
+}
+
+/** Checks what was read of a namespace. */
+export function checkShards(input: Omit<CheckInput, 'client' | 'prefix'>, shards: readonly ShardDump[]): CheckReport {
   const procedures = new Map(
     input.procedures.map((document) => {
       const procedure = procedureSchema.parse(document)
       return [`${procedure.name}@${procedure.version}`, procedure] as const
     }),
   )
-  const shards = await dumpNamespace(input.client, input.prefix)
   const problems: Problem[] = []
-  const checked: CheckedRuns = new Map()
-  for (const shard of shards) problems.push(...checkShard(shard, shards.length, procedures, input, checked))
-  problems.push(...checkStarts(input, shards), ...checkEvents(input.events ?? [], checked))
-  const { effects, kills = [], locksRanOut = false } = input
-  const findings = effects
-    ? checkEffects({ effects, kills, locksRanOut, runs: checked })
-    : { problems: [], actionsRerun: 0, compensationsRerun: 0, killsInFlight: 0 }
-  problems.push(...findings.problems)
+  const { effects = [], kills = [], disturbances } = input
+  const alongside = {
+    ...{ procedures, effects: input.effects && new EffectCheck({ effects, kills, disturbances }) },
+    events: new EventCheck(input.events ?? []),
+  }
+  for (const shard of shards) problems.push(...checkShard(shard, shards.length, alongside, input))
+  const findings = alongside.effects?.end() ?? NO_EFFECTS
+  problems.push(...checkStarts(input, shards), ...alongside.events.end(), ...findings.problems)
   return {
     lost: runsWith(problems, 'lost'),
     doubled: runsWith(problems, 'doubled'),
@@ -107,13 +109,19 @@ function runsWith(problems: readonly Problem[], kind: ProblemKind): number {
   return new Set(problems.filter((found) => found.kind === kind).map((found) => found.runId)).size
 }
 
-/** Everything within one shard; adds its readable runs to `checked`. */
+/** What a history is held against, one after the other: they are too many to be kept. */
+interface Alongside {
+  readonly procedures: ReadonlyMap<string, ProcedureDocument>
+  readonly effects: EffectCheck | undefined
+  readonly events: EventCheck
+}
+
+/** Everything within one shard. */
 function checkShard(
   shard: ShardDump,
   shards: number,
-  procedures: ReadonlyMap<string, ProcedureDocument>,
-  input: CheckInput,
-  checked: CheckedRuns,
+  { procedures, effects, events }: Alongside,
+  input: Omit<CheckInput, 'client' | 'prefix'>,
 ): Problem[] {
   const problems: Problem[] = []
   const runs = new Map<string, RunHash>()
@@ -129,7 +137,8 @@ function checkShard(
     const history = readHistory(runId, shard.histories.get(runId) ?? [])
     problems.push(...checkHistory(runId, run, history, { procedure, answers: shard.answers.get(runId) ?? {} }))
     runs.set(runId, run)
-    checked.set(runId, { ...history, procedure })
+    effects?.look(runId, { ...history, procedure })
+    events.look(runId, history.entries)
   }
   const here = input.started.filter((runId) => homeShard(runId, shards) === shard.index)
   const lost = new Set([...here, ...shard.runs.keys()].filter((runId) => !runs.has(runId)))
@@ -143,7 +152,10 @@ function issueOf(error: { issues: readonly { path: readonly PropertyKey[]; messa
 }
 
 /** Every acknowledged start has its record, and no record is there that nobody started. */
-function checkStarts({ started, maybeStarted = [] }: CheckInput, shards: readonly ShardDump[]): Problem[] {
+function checkStarts(
+  { started, maybeStarted = [] }: Pick<CheckInput, 'started' | 'maybeStarted'>,
+  shards: readonly ShardDump[],
+): Problem[] {
   const stored = new Set(shards.flatMap((shard) => [...shard.runs.keys()]))
   const known = new Set([...started, ...maybeStarted])
   return [
@@ -153,26 +165,40 @@ function checkStarts({ started, maybeStarted = [] }: CheckInput, shards: readonl
 }
 
 /** An accepted event is in the history once, one of unknown fate at most once. */
-function checkEvents(events: readonly SentEvent[], checked: CheckedRuns): Problem[] {
-  const sent = new Map<string, { runId: string; event: string; accepted: Set<string>; unknown: Set<string> }>()
-  for (const [i, { runId, event, eventId, answer }] of events.entries()) {
-    const key = `${runId} ${event}`
-    const fates = sent.get(key) ?? { runId, event, accepted: new Set(), unknown: new Set() }
-    fates[answer].add(eventId === undefined ? `${i}` : `id ${eventId}`)
-    sent.set(key, fates)
+class EventCheck {
+  /** By run and name: ids of events that were accepted, and of those that may have been. */
+  readonly #sent = new Map<string, Map<string, { accepted: Set<string>; unknown: Set<string> }>>()
+  readonly #problems: Problem[] = []
+
+  constructor(events: readonly SentEvent[]) {
+    for (const [i, { runId, event, eventId, answer }] of events.entries()) {
+      const names = this.#sent.get(runId) ?? new Map<string, { accepted: Set<string>; unknown: Set<string> }>()
+      const fates = names.get(event) ?? { accepted: new Set(), unknown: new Set() }
+      fates[answer].add(eventId === undefined ? `${i}` : `id ${eventId}`)
+      this.#sent.set(runId, names.set(event, fates))
+    }
   }
-  const problems: Problem[] = []
-  for (const { runId, event, ...fates } of sent.values()) {
-    const accepted = fates.accepted.size
-    const unknown = [...fates.unknown].filter((one) => !fates.accepted.has(one)).length
-    const taken = (checked.get(runId)?.entries ?? []).filter((entry, i, all) =>
-      isTaking(entry, all[i - 1], event),
-    ).length
-    const what = `event "${event}" was accepted ${accepted} times, with ${unknown} of unknown fate`
-    if (taken < accepted) problems.push(problem('lost', runId, `${what}, but was taken ${taken} times`))
-    if (taken > accepted + unknown) problems.push(problem('doubled', runId, `${what}, but was taken ${taken} times`))
+
+  look(runId: string, entries: readonly Entry[]): void {
+    for (const [event, fates] of this.#sent.get(runId) ?? []) {
+      const accepted = fates.accepted.size
+      const unknown = [...fates.unknown].filter((one) => !fates.accepted.has(one)).length
+      const taken = entries.filter((entry, i, all) => isTaking(entry, all[i - 1], event)).length
+      const what = `event "${event}" was accepted ${accepted} times, with ${unknown} of unknown fate`
+      const found = `${what}, but was taken ${taken} times`
+      if (taken < accepted) this.#problems.push(problem('lost', runId, found))
+      if (taken > accepted + unknown) this.#problems.push(problem('doubled', runId, found))
+    }
+    this.#sent.delete(runId)
   }
-  return problems
+
+  /** All runs that are there have been looked at. */
+  end(): Problem[] {
+    const gone = [...this.#sent]
+      .filter(([, names]) => [...names.values()].some(({ accepted }) => accepted.size > 0))
+      .map(([runId]) => problem('lost', runId, 'events were accepted for it, but it is not there'))
+    return [...this.#problems, ...gone]
+  }
 }
 
 /** Whether this entry is that of a caller's event, taken or put into the mailbox; not of one that a pause had held. */

@@ -14,7 +14,7 @@ beforeAll(async () => {
 /** What is found in the run that was rolled back, when the log of what its actions did is changed so. */
 function found(change: (effects: Effect[]) => Effect[], more: Partial<EffectCheckInput> = {}) {
   const { effects, runs: histories } = runs.effectsOf('rolled_back')
-  const input = { effects: change(effects), kills: [], locksRanOut: false, runs: histories, ...more }
+  const input = { effects: change(effects), kills: [], runs: histories, ...more }
   const { problems, ...counts } = checkEffects(input)
   return { ...counts, problems: problems.map(({ kind, words }) => `${kind}: ${words}`) }
 }
@@ -100,7 +100,10 @@ describe('an attempt that was cut off', () => {
     const entries = histories.get('held_attempt')!.entries.slice(0, 2)
     const cutOff = new Map([['held_attempt', { ...histories.get('held_attempt')!, entries }]])
     const input = { effects: [effects[0]!, { ...effects[0]!, pid: 1 }], kills: [], runs: cutOff }
-    expect(checkEffects({ ...input, locksRanOut: true }).problems).toStrictEqual([])
-    expect(checkEffects({ ...input, locksRanOut: false }).problems).toHaveLength(1)
+    const { pid, at } = effects[0]!
+    expect(checkEffects({ ...input, disturbances: [{ what: 'stop', pid, at, until: at + 1 }] }).problems).toStrictEqual(
+      [],
+    )
+    expect(checkEffects(input).problems).toHaveLength(1)
   })
 })

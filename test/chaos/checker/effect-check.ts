@@ -1,7 +1,9 @@
 /**
- * Holds the effect log against the histories. An action may run again only because its worker died or gave it back: each
- * further execution of the same attempt needs a kill of its process, an `interrupted` entry, or a crash that the engine
- * recorded. And what a history says an action or a compensation did must have been done, and nothing else.
+ * Holds the effect log against the histories. An action may run again only because its worker died, lost time or gave it back:
+ * each further execution of the same attempt needs a kill of its process, an `interrupted` entry, or a crash that the engine
+ * recorded. Where it is known what befell the fleet, the engine's word is not enough: between one execution and the next,
+ * something must have struck the process of the first, or all of them. And what a history says an action or a compensation
+ * did must have been done, and nothing else.
  */
 
 import type { Effect } from '../effects.js'
@@ -14,17 +16,25 @@ import { type Stay, staysOf } from './stays.js'
 /** A worker process that was sent SIGKILL. */
 export interface Kill {
   readonly pid: number
-  /** Milliseconds since 1970, by this machine's clock, before the signal was sent. */
+  /** Milliseconds by the clock of the effects, before the signal was sent. */
   readonly at: number
+}
+
+/** Something that can make a process lose its jobs: another may run them again. */
+export interface Disturbance {
+  readonly what: string
+  /** The process concerned; missing for all. */
+  readonly pid?: number
+  /** From when to when a job may be lost by it, ms by the clock of the effects. */
+  readonly at: number
+  readonly until: number
 }
 
 export interface EffectCheckInput {
   readonly effects: readonly Effect[]
   readonly kills: readonly Kill[]
-  /** Locks may have run out without a kill: processes were frozen, or Redis was away. */
-  readonly locksRanOut: boolean
-  /** Readable histories by run id. */
-  readonly runs: ReadonlyMap<string, CheckedHistory>
+  /** Everything but kills that befell the fleet; undefined when that is not known. */
+  readonly disturbances?: readonly Disturbance[] | undefined
 }
 
 export interface CheckedHistory {
@@ -48,31 +58,57 @@ export interface EffectFindings {
 type Executions = ReadonlyMap<number, readonly Effect[]>
 
 /** Compares what actions did with what the histories say. */
-export function checkEffects(input: EffectCheckInput): EffectFindings {
-  const { effects, kills, runs } = input
-  const problems: Problem[] = []
-  const hit = new Set<Kill>()
-  let [actionsRerun, compensationsRerun] = [0, 0]
-  const byRun = effectsByRun(effects)
-  for (const runId of byRun.keys())
-    if (!runs.has(runId)) problems.push(problem('lost', runId, 'an action ran for it, but it is not there'))
-  for (const [runId, { entries, holes, procedure }] of runs) {
+export function checkEffects(
+  input: EffectCheckInput & { readonly runs: ReadonlyMap<string, CheckedHistory> },
+): EffectFindings {
+  const check = new EffectCheck(input)
+  for (const [runId, history] of input.runs) check.look(runId, history)
+  return check.end()
+}
+
+/** The same, one run after the other: no history needs to be kept. */
+export class EffectCheck {
+  readonly #input: EffectCheckInput
+  readonly #byRun: Map<string, Map<number, Map<number, Effect[]>>>
+  readonly #problems: Problem[] = []
+  readonly #hit = new Set<Kill>()
+  #actionsRerun = 0
+  #compensationsRerun = 0
+
+  constructor(input: EffectCheckInput) {
+    this.#input = input
+    this.#byRun = effectsByRun(input.effects)
+  }
+
+  look(runId: string, { entries, holes, procedure }: CheckedHistory): void {
     const stays = staysOf(entries, procedure)
-    const done = byRun.get(runId) ?? new Map<number, Executions>()
+    const done = this.#byRun.get(runId) ?? new Map<number, Executions>()
+    this.#byRun.delete(runId)
     for (const [revision, attempts] of done) {
       const stay = stays.get(revision)
-      if (stay) problems.push(...checkStay(runId, stay, attempts, input))
-      else if (!holes) problems.push(unknownStay(runId, revision))
+      if (stay) this.#problems.push(...checkStay(runId, stay, attempts, this.#input))
+      else if (!holes) this.#problems.push(unknownStay(runId, revision))
       for (const executions of attempts.values()) {
         const again = executions.length - 1
-        actionsRerun += again
-        if (stay?.undoes) compensationsRerun += again
-        if (again > 0) for (const killed of killsOf(executions, kills)) hit.add(killed)
+        this.#actionsRerun += again
+        if (stay?.undoes) this.#compensationsRerun += again
+        if (again > 0) for (const killed of killsOf(executions, this.#input.kills)) this.#hit.add(killed)
       }
     }
-    problems.push(...missingEffects(runId, stays, done), ...checkCompensations(runId, stays, done))
+    this.#problems.push(...missingEffects(runId, stays, done), ...checkCompensations(runId, stays, done))
   }
-  return { problems, actionsRerun, compensationsRerun, killsInFlight: hit.size }
+
+  /** All runs that are there have been looked at. */
+  end(): EffectFindings {
+    for (const runId of this.#byRun.keys())
+      this.#problems.push(problem('lost', runId, 'an action ran for it, but it is not there'))
+    return {
+      problems: this.#problems,
+      actionsRerun: this.#actionsRerun,
+      compensationsRerun: this.#compensationsRerun,
+      killsInFlight: this.#hit.size,
+    }
+  }
 }
 
 function effectsByRun(effects: readonly Effect[]): Map<string, Map<number, Map<number, Effect[]>>> {
@@ -120,15 +156,45 @@ function checkStay(runId: string, stay: Stay, attempts: Executions, input: Effec
         problem('doubled', runId, `${what} ran ${executions.length} times (processes ${pids}), unexplained`),
       )
     }
+    problems.push(...checkCauses(runId, what, stay, attempt, executions, input))
   }
   return problems
+}
+
+/** Between one execution and the next, something befell the process of the first: where all that did is known. */
+function checkCauses(
+  runId: string,
+  what: string,
+  stay: Stay,
+  attempt: number,
+  executions: readonly Effect[],
+  { kills, disturbances }: EffectCheckInput,
+): Problem[] {
+  if (!disturbances) return []
+  const givenBack = stay.entries.some((entry) => entry.attempt === attempt && entry.type === 'interrupted')
+  return executions.slice(1).flatMap((later, i) => {
+    const earlier = executions[i]!
+    const killed = kills.some(({ pid, at }) => pid === earlier.pid && at >= earlier.at && at <= later.at)
+    if (killed || givenBack || wasDisturbed([earlier, later], disturbances)) return []
+    const after = `${Math.round(later.at - earlier.at)} ms after it had begun in process ${earlier.pid}`
+    return [problem('doubled', runId, `${what} ran again in process ${later.pid}, ${after}, and nothing had happened`)]
+  })
+}
+
+/** Whether something befell the process of one of these executions but the last, or all processes, while they went on. */
+function wasDisturbed(executions: readonly Effect[], disturbances: readonly Disturbance[]): boolean {
+  const [first, last] = [executions[0]!, executions.at(-1)!]
+  const pids = new Set(executions.slice(0, -1).map((effect) => effect.pid))
+  return disturbances.some(
+    ({ pid, at, until }) => (pid === undefined || pids.has(pid)) && at <= last.at && until >= first.at,
+  )
 }
 
 function isExplained(stay: Stay, attempt: number, executions: readonly Effect[], input: EffectCheckInput): boolean {
   const ownEntries = stay.entries.filter((entry) => entry.attempt === attempt)
   const ended = ownEntries.some(endsAttempt)
   // Of an attempt that was cut off, nobody says over how many crashes it had come.
-  if (!ended && input.locksRanOut) return true
+  if (!ended && executions.length > 1 && wasDisturbed(executions, input.disturbances ?? [])) return true
   const givenBack = ownEntries.filter((entry) => entry.type === 'interrupted').length
   // An attempt that was held has one job before the pause and one after; each job counts its own crashes.
   const held = ownEntries.filter((entry) => entry.held?.kind === 'attempt')

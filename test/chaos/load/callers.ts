@@ -1,64 +1,81 @@
 /**
- * The callers of the load: they pause, resume, send, cancel and retry while workers and Redis are killed, and see to it that
- * every run can come to its end.
+ * The callers of the load: they pause, resume, send, cancel, fork and retry while everything else is struck by faults, and see
+ * to it that every run can come to its end.
  *
- *     deeds, each at its time ──▶ finish: what is still paused is resumed, what stopped is mended, wild runs are let go
- *                             ──▶ done ──▶ repeat: every event is sent once more, and must be answered as before
+ *     begin(run) ──▶ its deeds, each at its time ──▶ done
+ *     tend: what stopped is mended, rollbacks are paused; when all deeds are done, what is still paused is resumed and wild
+ *     runs are let go
+ *     repeat: every event is sent once more, and must be answered as before
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { type ProceduralStore, ProcessionError, type RunState } from '../../../src/index.js'
+import { type EventAnswer, type ProceduralStore, ProcessionError, type RunState } from '../../../src/index.js'
 import type { SentEvent } from '../checker/checker.js'
-import { isOver } from '../checker/formats.js'
 import { type Deed, type PlannedDeed, plannedDeeds, plannedRollbackPause } from './deeds.js'
-import { isMended, kindOf, type LoadPlan } from './plan.js'
+import { isForeseen, isMended, kindOf, type LoadPlan } from './plan.js'
+import { startOf } from './starter.js'
 
-const POLL_MS = 50
 const RETRY_MS = 50
-const WATCH_EVERY_MS = 200
+const TEND_EVERY_MS = 250
+const MEND_EVERY = 8
 const MOST_AT_ONCE = 100
+const PAGE = 1_000
+const REPEATED_AT_ONCE = 500
 
 /** What a call can be refused with when the run has gone on meanwhile. */
 const TOO_LATE = new Set(['invalid_status'])
 
-type Answer = Awaited<ReturnType<ProceduralStore['sendEvent']>>
+interface SureEvent {
+  readonly runId: string
+  readonly event: string
+  readonly options: { readonly eventId: string; readonly deliver: 'when_ready'; readonly payload?: object }
+  readonly answer: EventAnswer
+}
 
 export class Callers {
   /** Events that were accepted, or may have been. */
   readonly sent: SentEvent[] = []
-  /** Events that were answered otherwise when they were sent again. */
+  /** Events, and repeated starts, that were answered otherwise than they must be. */
   readonly misanswered: string[] = []
   /** Calls that failed in a way in which none should. */
   readonly surprises: string[] = []
+  /** Forks that were acknowledged, and those of unknown fate. */
+  readonly forked: string[] = []
+  readonly maybeForked = new Set<string>()
   /** Calls that were carried out. */
   calls = 0
-  /** All is done, or given up. */
-  isDone = false
   readonly #store: ProceduralStore
   readonly #plan: LoadPlan
-  readonly #runIds: readonly string[]
-  readonly #answers = new Map<string, Answer>()
-  readonly #deeds: readonly PlannedDeed[]
+  readonly #lifeMs: number
+  readonly #answered = new Map<string, SureEvent>()
   readonly #pausedRollbacks = new Set<string>()
+  /** Deeds whose time has come. */
+  readonly #due: PlannedDeed[] = []
+  #doing = 0
+  /** Deeds that are not done yet. */
+  #outstanding = 0
   #abandoned = false
 
-  constructor(store: ProceduralStore, plan: LoadPlan, runIds: readonly string[], loadMs: number) {
+  constructor(store: ProceduralStore, plan: LoadPlan, lifeMs: number) {
     this.#store = store
     this.#plan = plan
-    this.#runIds = runIds
-    this.#deeds = runIds.flatMap((runId) => plannedDeeds(plan, runId, loadMs)).toSorted((a, b) => a.atMs - b.atMs)
+    this.#lifeMs = lifeMs
   }
 
-  /** Does everything; resolves when every run has ended, or the callers were told to give up. Never rejects. */
-  async act(): Promise<void> {
-    try {
-      const acting = this.#actInTime()
-      await Promise.all([acting, this.#watch(acting)])
-      await this.#finish()
-    } catch (error) {
-      this.surprises.push(`a caller failed: ${(error as Error).stack}`)
+  /** Whether everything that was begun is done. */
+  get isIdle(): boolean {
+    return this.#outstanding === 0
+  }
+
+  /** A run was started: everything that is planned for it will be done. */
+  begin(runId: string): void {
+    for (const planned of plannedDeeds(this.#plan, runId, this.#lifeMs)) {
+      this.#outstanding++
+      setTimeout(() => {
+        this.#due.push(planned)
+        this.#doNext()
+      }, planned.atMs)
     }
-    this.isDone = true
   }
 
   /** The load stands still: nothing is waited for any more. */
@@ -66,20 +83,23 @@ export class Callers {
     this.#abandoned = true
   }
 
-  async #actInTime(): Promise<void> {
-    const began = performance.now()
-    const pending = new Set<Promise<void>>()
-    for (const { runId, atMs, deed } of this.#deeds) {
-      const early = began + atMs - performance.now()
-      if (early > 0 && !this.#abandoned) await delay(early)
-      while (pending.size >= MOST_AT_ONCE) await Promise.race(pending)
-      const doing = this.#do(runId, deed).finally(() => pending.delete(doing))
-      pending.add(doing)
+  #doNext(): void {
+    while (this.#doing < MOST_AT_ONCE) {
+      const next = this.#due.shift()
+      if (!next) return
+      this.#doing++
+      void this.#do(next.runId, next.deed)
+        .catch((error: Error) => this.surprises.push(`a caller failed: ${error.stack}`))
+        .finally(() => {
+          this.#doing--
+          this.#outstanding--
+          this.#doNext()
+        })
     }
-    await Promise.all(pending)
   }
 
   #do(runId: string, deed: Deed): Promise<void> {
+    if (this.#abandoned) return Promise.resolve()
     switch (deed.kind) {
       case 'event':
         return deed.id === undefined ? this.#sendOnce(runId, deed.event) : this.#sendSurely(runId, deed)
@@ -87,6 +107,10 @@ export class Callers {
         return this.#call(() => this.#store.updateContext(runId, deed.patch))
       case 'control':
         return this.#call(() => this.#store[deed.control](runId), deed.control === 'resume')
+      case 'start':
+        return this.#startAgain(runId, deed.same)
+      case 'fork':
+        return this.#fork(runId, deed.id)
     }
   }
 
@@ -124,40 +148,87 @@ export class Callers {
 
   /** An event with an id: sent until it is answered, and always answered the same. */
   async #sendSurely(runId: string, { event, id, payload }: Deed & { kind: 'event' }): Promise<void> {
-    const eventId = id!
-    let answer: Answer | undefined
+    const options = { eventId: id!, deliver: 'when_ready' as const, ...(payload && { payload }) }
+    let answer: EventAnswer | undefined
     await this.#call(async () => {
-      answer = await this.#store.sendEvent(runId, event, {
-        eventId,
-        deliver: 'when_ready',
-        ...(payload && { payload }),
-      })
+      answer = await this.#store.sendEvent(runId, event, options)
     }, true)
-    if (!answer?.accepted) return
-    const before = this.#answers.get(eventId)
-    if (before === undefined) this.sent.push({ runId, event, eventId, answer: 'accepted' })
-    else if (!isDeepStrictEqual(before, answer))
-      this.misanswered.push(`${eventId}: ${JSON.stringify(before)}, then ${JSON.stringify(answer)}`)
-    this.#answers.set(eventId, answer)
+    if (answer?.accepted) this.#noteAnswer({ runId, event, options, answer })
   }
 
-  /** Looks at the runs now and then, as long as there is anything else to do: pauses rollbacks, mends those that stopped. */
-  async #watch(acting: Promise<void>): Promise<void> {
-    let isActing = true
-    void acting.finally(() => {
-      isActing = false
+  #noteAnswer(sure: SureEvent): void {
+    const { runId, event, options, answer } = sure
+    const before = this.#answered.get(options.eventId)
+    if (before === undefined) {
+      this.sent.push({ runId, event, eventId: options.eventId, answer: 'accepted' })
+      this.#answered.set(options.eventId, sure)
+    } else if (!isDeepStrictEqual(before.answer, answer))
+      this.misanswered.push(`${options.eventId}: ${JSON.stringify(before.answer)}, then ${JSON.stringify(answer)}`)
+  }
+
+  /** The same start again is answered with the run that is there; another one under its id is refused. */
+  async #startAgain(runId: string, same: boolean): Promise<void> {
+    const { procedure, version, context, options } = startOf(this.#plan, runId)
+    await this.#call(async () => {
+      try {
+        await this.#store.startProcedure(procedure, version, same ? context : { run: 'another' }, options)
+        if (!same) this.misanswered.push(`${runId}: another start under its id was accepted`)
+      } catch (error) {
+        const refused = error instanceof ProcessionError && error.code === 'idempotency_conflict'
+        if (!refused) throw error
+        if (same) this.misanswered.push(`${runId}: its start, repeated, was refused: ${error.message}`)
+      }
     })
-    while (isActing) {
-      await this.#call(async () => {
-        const { items } = await this.#store.runs({ status: 'failed', limit: 1_000 })
-        for (const run of items) if (this.#isMendable(run)) await this.#call(() => this.#store.retry(run.id))
-      })
-      await this.#call(async () => {
-        const { items } = await this.#store.runs({ status: 'rolling_back', limit: 1_000 })
-        for (const { id } of items) void this.#pauseRollback(id)
-      })
-      await delay(WATCH_EVERY_MS)
+  }
+
+  async #fork(runId: string, id: string): Promise<void> {
+    this.maybeForked.add(id)
+    await this.#call(async () => {
+      await this.#store.fork(runId, undefined, { runId: id })
+      this.forked.push(id)
+    })
+  }
+
+  // ---- To the end ----
+
+  /** Looks at the runs again and again, until told to `stop`: does what only a caller can do. */
+  async tend(stop: AbortSignal): Promise<void> {
+    for (let round = 0; !stop.aborted && !this.#abandoned; round++) {
+      // Many fail for good, and each look reads them all.
+      if (round % MEND_EVERY === 0) await this.mend()
+      for (const { id } of await this.#list('rolling_back')) void this.#pauseRollback(id)
+      if (this.isIdle) await this.#letGo()
+      await delay(TEND_EVERY_MS)
     }
+  }
+
+  /** Retries the rollbacks that stopped and are to be mended. Returns how many there were. */
+  async mend(): Promise<number> {
+    const stopped = (await this.#list('failed')).filter((run) => this.#isMendable(run))
+    for (const { id } of stopped) await this.#call(() => this.#store.retry(id))
+    return stopped.length
+  }
+
+  /** Everything has been done: no run is to stay where it is. */
+  async #letGo(): Promise<void> {
+    for (const { id } of await this.#list('paused')) await this.#call(() => this.#store.resume(id))
+    for (const { id } of await this.#list('waiting'))
+      if (kindOf(this.#plan, rootOf(id)) === 'wild')
+        await this.#call(() => this.#store.updateContext(id, { open: true }))
+  }
+
+  /** All runs of this status. */
+  async #list(status: 'failed' | 'rolling_back' | 'paused' | 'waiting'): Promise<RunState[]> {
+    const all: RunState[] = []
+    let after: string | undefined
+    do
+      await this.#call(async () => {
+        const { items, next } = await this.#store.runs({ status, limit: PAGE, ...(after !== undefined && { after }) })
+        all.push(...items)
+        after = next
+      }, true)
+    while (after !== undefined && !this.#abandoned)
+    return all
   }
 
   /** Pauses a rollback for a while, if that is planned and was not done yet. */
@@ -165,44 +236,36 @@ export class Callers {
     const forMs = plannedRollbackPause(this.#plan, runId)
     if (forMs === undefined || this.#pausedRollbacks.has(runId)) return
     this.#pausedRollbacks.add(runId)
+    this.#outstanding++
     await this.#call(() => this.#store.pause(runId))
     await delay(forMs)
     await this.#call(() => this.#store.resume(runId), true)
+    this.#outstanding--
   }
 
   #isMendable({ id, rollback }: RunState): boolean {
-    return rollback?.manualIntervention === true && kindOf(this.#plan, id) !== 'wild' && isMended(this.#plan, id)
-  }
-
-  // ---- The end ----
-
-  /** Sees every run to its end. */
-  async #finish(): Promise<void> {
-    const live = new Set(this.#runIds)
-    while (live.size > 0 && !this.#abandoned) {
-      for (const runId of live) if (await this.#isFinished(runId)) live.delete(runId)
-      if (live.size > 0) await delay(POLL_MS)
-    }
-  }
-
-  /** Whether the run has ended for good; one that only a caller can move is moved. */
-  async #isFinished(runId: string): Promise<boolean> {
-    const run = await this.#store.getState(runId).catch((error: unknown) => {
-      this.#isToBeRepeated(error)
-      return undefined
-    })
-    if (!run) return false
-    const wild = kindOf(this.#plan, runId) === 'wild'
-    if (this.#isMendable(run)) await this.#call(() => this.#store.retry(runId))
-    else if (isOver(run.status)) return true
-    else if (run.status === 'paused') await this.#call(() => this.#store.resume(runId))
-    else if (run.status === 'waiting' && wild) await this.#call(() => this.#store.updateContext(runId, { open: true }))
-    return false
+    const foreseen = isForeseen(kindOf(this.#plan, rootOf(id)))
+    return rollback?.manualIntervention === true && foreseen && isMended(this.#plan, id)
   }
 
   /** Sends every event that was accepted once more: it is answered as before, and nothing is done. */
   async repeat(): Promise<void> {
-    const repeated = [...this.#deeds].filter(({ deed }) => deed.kind === 'event' && this.#answers.has(deed.id ?? ''))
-    for (const { runId, deed } of repeated) await this.#do(runId, deed)
+    const all = [...this.#answered.values()]
+    for (let i = 0; i < all.length; i += REPEATED_AT_ONCE) {
+      const part = all.slice(i, i + REPEATED_AT_ONCE)
+      await this.#call(async () => {
+        const outcomes = await this.#store.sendEvents(
+          part.map(({ runId, event, options }) => ({ runId, event, ...options })),
+        )
+        for (const [j, { answer, error }] of outcomes.entries())
+          if (answer) this.#noteAnswer({ ...part[j]!, answer })
+          else this.misanswered.push(`${part[j]!.options.eventId}: accepted, then ${error}`)
+      }, true)
+    }
   }
+}
+
+/** The run of the load that a run was forked from, maybe over others. */
+export function rootOf(runId: string): string {
+  return runId.replace(/-fork-\d+$/, '')
 }

@@ -3,6 +3,7 @@ import type { Entry } from '../checker/formats.js'
 import {
   doomOf,
   isDelayed,
+  isForeseen,
   isMended,
   kindOf,
   type LoadPlan,
@@ -13,6 +14,9 @@ import {
   stepName,
 } from './plan.js'
 import { gateField, gateName, takesField, undoKindOf } from './procedures.js'
+
+/** Share of its steps that a run which is not foreseen comes to, at least. */
+const UNFORESEEN = 0.5
 
 export interface Course {
   /** What {@link movesOf} makes of the run's history. */
@@ -27,7 +31,7 @@ export interface Circumstances {
   readonly failedStepMayHaveActed: boolean
 }
 
-/** The course of a run of any kind but the wild. */
+/** The course of a run of a kind that is foreseen. */
 export function plannedCourse(plan: LoadPlan, runId: string, circumstances: Circumstances): Course {
   const course = new PlannedCourse(plan, runId)
   if (isDelayed(plan, runId)) course.moves.push(`scheduled ${stepName(1)}`)
@@ -156,8 +160,9 @@ function words(...parts: (string | number | undefined)[]): string {
   return parts.filter((part) => part !== undefined).join(' ')
 }
 
-/** Executions of actions that a run makes when none is disturbed; of a wild one, about. */
+/** Executions of actions that a run makes when none is disturbed; of one that is not foreseen, about, and not too many. */
 export function plannedExecutions(plan: LoadPlan, runId: string): number {
+  if (!isForeseen(kindOf(plan, runId))) return Math.ceil(plan.states * UNFORESEEN)
   const { moves } = plannedCourse(plan, runId, { failedStepMayHaveActed: false })
   return moves.filter((move) => /^(attempt_failed|transition \d|finished|compensated)/.test(move)).length
 }

@@ -1,5 +1,5 @@
-/** What callers do to the runs of the load, and when: drawn by the seed, spread over the time that the load takes. */
-import { chance, happens, kindOf, type LoadPlan } from './plan.js'
+/** What callers do to the runs of the load, and when: drawn by the seed, spread over the time that a run takes. */
+import { chance, happens, isStartedAgain, kindOf, type LoadPlan } from './plan.js'
 import { gateEvent, gateField } from './procedures.js'
 
 export const CONTROLS = ['pause', 'resume', 'cancel', 'reset', 'retry', 'rollback'] as const
@@ -10,10 +10,14 @@ export type Deed =
   /** `id`: an event that is to arrive, sent again until it is answered. */
   | { readonly kind: 'event'; readonly event: string; readonly id?: string; readonly payload?: object }
   | { readonly kind: 'update'; readonly patch: object }
+  /** The start once more: `same`, it is answered with the run; else it is refused. */
+  | { readonly kind: 'start'; readonly same: boolean }
+  /** Another run from the history as it is then. */
+  | { readonly kind: 'fork'; readonly id: string }
 
 export interface PlannedDeed {
   readonly runId: string
-  /** Milliseconds after the load began. */
+  /** Milliseconds after the run was started. */
   readonly atMs: number
   readonly deed: Deed
 }
@@ -29,9 +33,9 @@ const UNWANTED_PERCENT = 25
 const SENDINGS = 2
 const WILD_DEEDS = 6
 
-/** Everything that callers do to a run, in no order. `loadMs`: how long the load takes. */
-export function plannedDeeds(plan: LoadPlan, runId: string, loadMs: number): PlannedDeed[] {
-  const at = (what: string) => chance(plan, `when ${what} ${runId}`) * loadMs
+/** Everything that callers do to a run, in no order. `lifeMs`: about how long it takes. */
+export function plannedDeeds(plan: LoadPlan, runId: string, lifeMs: number): PlannedDeed[] {
+  const at = (what: string) => chance(plan, `when ${what} ${runId}`) * lifeMs
   const deeds: PlannedDeed[] = []
   if (happens(plan, `paused ${runId}`, PAUSED_PERCENT)) {
     const atMs = at('paused')
@@ -39,6 +43,8 @@ export function plannedDeeds(plan: LoadPlan, runId: string, loadMs: number): Pla
     deeds.push({ runId, atMs, deed: { kind: 'control', control: 'pause' } })
     deeds.push({ runId, atMs: atMs + forMs, deed: { kind: 'control', control: 'resume' } })
   }
+  if (isStartedAgain(plan, runId))
+    for (const same of [true, false]) deeds.push({ runId, atMs: at(`again ${same}`), deed: { kind: 'start', same } })
   const kind = kindOf(plan, runId)
   if (kind === 'gated') {
     for (const deed of gateDeeds(plan, runId))
@@ -72,6 +78,7 @@ function wildDeed(plan: LoadPlan, runId: string, n: number): Deed {
     { kind: 'event', event: 'skip', id: `${runId}-skip-${n}` },
     { kind: 'update', patch: { open: true } },
     { kind: 'update', patch: { [`note_${n}`]: n } },
+    { kind: 'fork', id: `${runId}-fork-${n}` },
   ]
   const deeds = [...CONTROLS.map((control): Deed => ({ kind: 'control', control })), ...events]
   return deeds[Math.floor(chance(plan, `wild deed ${n} ${runId}`) * deeds.length)]!

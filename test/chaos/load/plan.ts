@@ -5,7 +5,9 @@
  *     chain   states one after the other, each with an action that fails now and then
  *     saga    the same with compensations; most are doomed to fail or to be refused, and roll back
  *     gated   waits between its actions for events, which callers send ahead, in any order, and more than once
- *     wild    callers do with it whatever they like: known beforehand are only the laws that it must keep
+ *     timed   actions hang now and then, and are ended by their own timeout, a missing heartbeat, or the state's or the
+ *             run's timeout: how it goes depends on the machine, known beforehand are only the laws that it must keep
+ *     wild    callers do with it whatever they like, forks included: the same
  */
 
 /** Everything that the plan follows from. */
@@ -17,7 +19,7 @@ export interface LoadPlan {
   readonly workMs: number
 }
 
-export type RunKind = 'chain' | 'saga' | 'gated' | 'wild'
+export type RunKind = 'chain' | 'saga' | 'gated' | 'timed' | 'wild'
 
 /** Environment variable with the settings of a worker's actions: `{effectsDir, plan}`. */
 export const CHAOS_ENV = 'PROCESSION_CHAOS'
@@ -34,9 +36,10 @@ const UNDO_FLAKY_PERCENT = 30
 const UNDO_SLOW_PERCENT = 20
 const UNDO_WORK = 4
 /** Of 100 runs, so many are of each kind; the rest are chains. */
-const SAGA_PERCENT = 45
+const SAGA_PERCENT = 40
 const GATED_PERCENT = 20
-const WILD_PERCENT = 10
+const WILD_PERCENT = 12
+const TIMED_PERCENT = 13
 /** Of 100 sagas, so many do not come to their end; of those, so many because they are refused. */
 const DOOMED_PERCENT = 65
 const REFUSED_PERCENT = 35
@@ -44,9 +47,17 @@ const REFUSED_PERCENT = 35
 const MENDED_PERCENT = 60
 const DELAYED_PERCENT = 15
 const PRIORITY_PERCENT = 20
-/** About how long a fleet takes to start, and the share of the load's time after which no run begins. */
-const FLEET_START_MS = 1_500
-const LATEST_START = 0.7
+const LONGEST_DELAY_MS = 3_000
+/** Of 100 attempts of timed actions, so many hang. */
+const HANGING_PERCENT = 12
+/** Of 100 timed runs, so many have a timeout of their own, ms. */
+const RUN_TIMEOUT_PERCENT = 15
+const RUN_TIMEOUT_MS = 2_000
+/** Of 100 runs, so many are started a second time, and so many as another run under the same id. */
+const AGAIN_PERCENT = 10
+const LARGEST_BATCH = 25
+/** Of 100 starts, so many are of their own, not one of a batch. */
+const SINGLE_PERCENT = 50
 
 /** Name of the n-th step, from 1. */
 export function stepName(n: number): string {
@@ -73,10 +84,23 @@ function draw(plan: LoadPlan, what: string, most: number): number {
 }
 
 export function kindOf(plan: LoadPlan, runId: string): RunKind {
-  const percent = chance(plan, `kind ${runId}`) * 100
-  if (percent < SAGA_PERCENT) return 'saga'
-  if (percent < SAGA_PERCENT + GATED_PERCENT) return 'gated'
-  return percent < SAGA_PERCENT + GATED_PERCENT + WILD_PERCENT ? 'wild' : 'chain'
+  const percents: [RunKind, number][] = [
+    ['saga', SAGA_PERCENT],
+    ['gated', GATED_PERCENT],
+    ['wild', WILD_PERCENT],
+    ['timed', TIMED_PERCENT],
+  ]
+  let percent = chance(plan, `kind ${runId}`) * 100
+  for (const [kind, share] of percents) {
+    if (percent < share) return kind
+    percent -= share
+  }
+  return 'chain'
+}
+
+/** Whether the plan says of a run of this kind, entry by entry, how it goes. */
+export function isForeseen(kind: RunKind): boolean {
+  return kind !== 'wild' && kind !== 'timed'
 }
 
 /** Whether a run is started ahead of its time. */
@@ -84,18 +108,28 @@ export function isDelayed(plan: LoadPlan, runId: string): boolean {
   return happens(plan, `delayed ${runId}`, DELAYED_PERCENT)
 }
 
-/**
- * How a run is started: some ahead of their time, which comes while the load lasts (`loadMs`), some with a priority, each
- * with its kind as a tag.
- */
-export function plannedStart(plan: LoadPlan, runId: string, loadMs: number) {
+/** How a run is started: some ahead of their time, some with a priority or a timeout, each with its kind as a tag. */
+export function plannedStart(plan: LoadPlan, runId: string) {
   const delayed = isDelayed(plan, runId)
+  const kind = kindOf(plan, runId)
+  const timeoutMs = kind === 'timed' && happens(plan, `run timeout ${runId}`, RUN_TIMEOUT_PERCENT) && RUN_TIMEOUT_MS
   return {
     runId,
-    tags: [kindOf(plan, runId), ...(delayed ? ['delayed'] : [])],
-    ...(delayed && { delayMs: FLEET_START_MS + draw(plan, `delay ${runId}`, Math.ceil(loadMs * LATEST_START)) }),
+    tags: [kind, ...(delayed ? ['delayed'] : [])],
+    ...(delayed && { delayMs: draw(plan, `delay ${runId}`, LONGEST_DELAY_MS) }),
+    ...(timeoutMs && { timeoutMs }),
     ...(happens(plan, `preferred ${runId}`, PRIORITY_PERCENT) && { priority: draw(plan, `priority ${runId}`, 10) }),
   }
+}
+
+/** Whether a run is started again later: the same once more, and another under its id. */
+export function isStartedAgain(plan: LoadPlan, runId: string): boolean {
+  return happens(plan, `again ${runId}`, AGAIN_PERCENT)
+}
+
+/** How many runs the start that begins with this one starts in one call. */
+export function plannedBatch(plan: LoadPlan, runId: string): number {
+  return happens(plan, `single ${runId}`, SINGLE_PERCENT) ? 1 : draw(plan, `batch ${runId}`, LARGEST_BATCH)
 }
 
 // ---- What actions come to ----
@@ -114,6 +148,11 @@ export function doomOf(plan: LoadPlan, runId: string): Doom | undefined {
   const refused = plan.states > 1 && happens(plan, `refused ${runId}`, REFUSED_PERCENT)
   const step = draw(plan, `doom ${runId}`, refused ? plan.states - 1 : plan.states)
   return { step, how: refused ? 'is refused' : 'fails' }
+}
+
+/** Whether an attempt of a timed action hangs. */
+export function plansToHang(plan: LoadPlan, idempotencyKey: string, attempt: number): boolean {
+  return happens(plan, `hangs ${idempotencyKey} ${attempt}`, HANGING_PERCENT)
 }
 
 /** How often the action of a visit fails before it succeeds; a doomed one always. */

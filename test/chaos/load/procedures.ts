@@ -86,18 +86,43 @@ function wild(plan: LoadPlan): object {
   return { ...Object.fromEntries(steps(plan).map((n) => [stepName(n), state(n)])), ...refusedBehind(plan) }
 }
 
-const STATES: Record<RunKind, (plan: LoadPlan) => object> = { chain, saga, gated, wild }
+const ACTION_TIMEOUT_MS = 400
+const HEARTBEAT_MS = 300
+const STATE_TIMEOUT_MS = 600
+const SLEEP_MS = 100
+
+/** Each step is ended in another way when its action hangs; the last of four sleeps. */
+function timed(plan: LoadPlan): object {
+  const hanging = { ...action, function: 'timed' }
+  const next = (n: number, event: string) => ({ event, target: stepName(n + 1) })
+  const ways = (n: number): object[] => [
+    { action: { ...hanging, timeout_ms: ACTION_TIMEOUT_MS }, rollback: undo },
+    { action: { ...hanging, heartbeat_ms: HEARTBEAT_MS }, rollback: undo },
+    // Without a transition for it, the timeout of the last state is an error.
+    { action: hanging, timeout_ms: STATE_TIMEOUT_MS, ...(n % 2 === 0 && { rollback: undo }) },
+    { action: { type: 'sleep', ms: SLEEP_MS } },
+  ]
+  const state = (n: number) => {
+    const isTimed = n % ways(n).length === 3
+    const transitions = [next(n, 'success'), ...(isTimed ? [next(n, 'timeout')] : [])]
+    return { ...ways(n)[(n - 1) % ways(n).length], retry, ...onward(n, plan, transitions) }
+  }
+  return Object.fromEntries(steps(plan).map((n) => [stepName(n), state(n)]))
+}
+
+const STATES: Record<RunKind, (plan: LoadPlan) => object> = { chain, saga, gated, timed, wild }
+const KINDS = Object.keys(STATES) as RunKind[]
 
 /** The procedure of the runs of one kind. */
 export function procedureOf(plan: LoadPlan, kind: RunKind) {
   return {
     name: `chaos_${kind}`,
     version: '1.0',
-    on_failure: kind === 'saga' || kind === 'wild' ? 'rollback' : 'fail',
+    on_failure: kind === 'chain' || kind === 'gated' ? 'fail' : 'rollback',
     definition: { initial_state: stepName(1), states: STATES[kind](plan) },
   }
 }
 
 export function allProcedures(plan: LoadPlan) {
-  return (['chain', 'saga', 'gated', 'wild'] as const).map((kind) => procedureOf(plan, kind))
+  return KINDS.map((kind) => procedureOf(plan, kind))
 }
