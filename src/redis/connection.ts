@@ -7,8 +7,6 @@ import { parseRedisUrl } from './url.js'
 const CONNECT_TIMEOUT_MS = 1_500
 /** How long a producer's command may stay unanswered: a frozen Redis is told, not waited for. */
 const COMMAND_TIMEOUT_MS = 10_000
-/** How long a connection on which an answer is due may say nothing; longer than any blocking read of ours. */
-const SILENCE_MS = 10_000
 const RETRY_DELAY_CAP_MS = 1_000
 const CLOSE_TIMEOUT_MS = 1_000
 /** How long ioredis waits for the other side's FIN before it destroys a socket that it was told to close. */
@@ -38,8 +36,7 @@ export interface RedisConnection {
  *
  * `target` is a URL (`redis:`, `rediss:`), ioredis options, or an ioredis instance, which is used as it is and not closed;
  * a producer gets a connection of its own with the instance's options, unless that has `maxRetriesPerRequest: 0`.
- * Once connected, a lost connection is taken up again for ever, after 50 ms doubling to at most 1 s; one that owes an answer
- * and says nothing for 10 s (`socketTimeout`) is lost, too. A worker's commands
+ * Once connected, a lost connection is taken up again for ever, after 50 ms doubling to at most 1 s. A worker's commands
  * wait for it and are sent again (`maxRetriesPerRequest: null`): its scripts can be. A producer's fail at once (`0`): an
  * event that is sent again by itself could be taken twice. Later connection errors are events of the client; listeners
  * are optional.
@@ -68,8 +65,6 @@ async function open(given: RedisOptions, timeoutMs: number, options: ConnectOpti
   const settings: RedisOptions & { replyMapping: 'legacy' } = {
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     connectTimeout: timeoutMs,
-    // Without it, a peer that is gone without a FIN would be waited for, for ever.
-    socketTimeout: SILENCE_MS,
     connectionName: connectionName(options),
     ...given,
     // The shapes that our scripts and parsers expect, whatever protocol is spoken.

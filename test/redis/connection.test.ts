@@ -5,7 +5,6 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { ProcessionError } from '../../src/kernel/errors.js'
 import { type ConnectOptions, connectRedis } from '../../src/redis/connection.js'
-import { Gate } from '../chaos/faults/network.js'
 import { startTestRedis, type TestRedis } from '../support/redis.js'
 
 const PASSWORD = 'open-sesame'
@@ -259,34 +258,4 @@ test('a connection outlives a crash of Redis: commands wait for it, and nothing 
   await redis.restart()
   expect(await value).toBe('yes')
   expect(printed).not.toHaveBeenCalled()
-})
-
-describe('a connection whose Redis is gone without a word', () => {
-  /** A connection through a gate whose next answers never come: nothing of it is closed or reset. */
-  async function deafened(role: 'worker' | 'producer'): Promise<Awaited<ReturnType<typeof open>>> {
-    const gate = await Gate.open(inject('redisUrl'))
-    onTestFinished(() => gate.close())
-    const port = Number(new URL(gate.url).port)
-    const connection = await open({ host: '127.0.0.1', port, socketTimeout: 200 }, { role })
-    gate.strike({ kind: 'network', how: 'deaf', gate: 0, connection: 0, forMs: 0, share: 0 })
-    return connection
-  }
-
-  test("is given up and taken up again: a worker's command is answered after all", async () => {
-    const { client } = await deafened('worker')
-    expect(await client.ping()).toBe('PONG')
-  })
-
-  test("a producer's command fails, and the next one is answered", async () => {
-    const { client } = await deafened('producer')
-    await expect(client.ping()).rejects.toThrow()
-    await vi.waitFor(async () => expect(await client.ping()).toBe('PONG'), { timeout: 10_000 })
-  })
-
-  test.each(['worker', 'producer'] as const)(
-    'is noticed by a %s within 10 s, unless the caller says otherwise',
-    async (role) => {
-      expect((await open(inject('redisUrl'), { role })).client.options.socketTimeout).toBe(10_000)
-    },
-  )
 })
