@@ -3,6 +3,7 @@ import type { CommitBlock } from './commit-block.js'
 import { type JobOptions, normalisedOptions } from './job-options.js'
 import type { RunSnapshot } from './run-hash.js'
 import type { JobEnd } from './transition-backend.js'
+import type { TransitionScripts } from './transition-scripts.js'
 
 /** A job of a run, as its handler sees it: fetched from the queue, or following another one in its slot. */
 export interface RunJob {
@@ -16,18 +17,15 @@ export interface RunJob {
   readonly snapshot: RunSnapshot | undefined
   /** What its handler remembers of it from one call to the next. */
   memory?: object
-  /**
-   * Of a job whose worker died: counts that its action begins as its process's only one, or takes that back. Resolves with
-   * the count, which are crashes of its own but for this beginning; -1 when the job is another worker's.
-   */
-  countAlone?: (by: 1 | -1) => Promise<number>
+  /** Its shard's. */
+  readonly scripts: Pick<TransitionScripts, 'countAlone'>
 }
 
 /** A job as BullMQ fetched it, with the run that it belongs to; none, where it is none of ours. */
 export class TransitionJob extends Job {
   snapshot: RunSnapshot | undefined
   memory?: object
-  countAlone?: (by: 1 | -1) => Promise<number>
+  scripts!: TransitionScripts
   /** Its options as they are stored with it, as text. */
   storedOptions = ''
   /** It was not fetched, but follows another job of its run in the same slot; its handler knows the run. */
@@ -56,6 +54,7 @@ export class FollowingJob implements RunJob {
   readonly id: string
   readonly options: JobOptions
   readonly queueName: string
+  readonly scripts: RunJob['scripts']
   token: string
   readonly #procedure: string
   readonly #does: string
@@ -71,6 +70,7 @@ export class FollowingJob implements RunJob {
     this.#does = does
     this.queueName = previous.queueName
     this.token = previous.token
+    this.scripts = previous.scripts
     this.at = at
   }
 

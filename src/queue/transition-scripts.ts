@@ -193,8 +193,11 @@ export class TransitionScripts {
     return (await this.#call('fetch', bull, false)) as [unknown, number]
   }
 
-  /** Counts a beginning of the job's action as its process's only one, or takes it back; see `lua/alone.lua`. */
-  async countAlone(jobId: string, token: string, by: 1 | -1): Promise<number> {
+  /**
+   * Counts a beginning of the job's action as its process's only one, takes it back, or only looks; see `lua/alone.lua`.
+   * Resolves with the count, which are crashes of its own but for this beginning; -1 when the lock is not this worker's.
+   */
+  async countAlone(jobId: string, token: string, by: 1 | 0 | -1): Promise<number> {
     return (await this.#call('alone', [jobId, token, by], true)) as number
   }
 

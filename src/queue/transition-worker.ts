@@ -75,7 +75,7 @@ export class TransitionWorker extends Worker {
     job.snapshot = (data as JobJson & { snapshot?: RunSnapshot }).snapshot
     job.storedOptions = JSON.stringify(data.opts)
     Object.assign(job.opts, COMMON_OPTIONS)
-    if (job.stalledCounter > 0) job.countAlone = (by) => this.transitions.scripts.countAlone(jobId, job.token!, by)
+    job.scripts = this.transitions.scripts
     return job
   }
 

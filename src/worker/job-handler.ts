@@ -152,13 +152,13 @@ export class RunJobHandler implements JobHandler {
         const waits = solitude.begin()
         try {
           if (waits) await waits
-          outcome = await act()
+          outcome = waits && !(await isStillOurs(job)) ? NOT_BEGUN : await act()
         } finally {
           solitude.end()
         }
       }
       if (outcome === CONVICTED) throw new NonRetryableError(workerLost(job).message, 'worker_lost')
-      if (outcome === NOT_BEGUN) return NOT_CURRENT
+      if (outcome === NOT_BEGUN) return NOT_BEGUN
       if (outcome !== RELEASED) memory.outcome = outcome
       return outcome
     } catch (thrown) {
@@ -189,6 +189,7 @@ export class RunJobHandler implements JobHandler {
   succeeded(job: RunJob, outcome: unknown, newer?: RunSnapshot): JobEnd | Promise<JobEnd> {
     if (outcome === NOT_CURRENT) return { kind: 'completed', keep: false }
     if (outcome === HELD) return this.#held(job, newer)
+    if (outcome === NOT_BEGUN) return { kind: 'release' }
     const run = this.#currentRun(job, newer)
     if (!run) return this.#passed(job, newer)
     const memory = this.#memory(job)
@@ -337,6 +338,11 @@ export class RunJobHandler implements JobHandler {
 function isCurrentJob(run: RunRecord | undefined, part: ReturnType<typeof parseJobId>): run is RunRecord {
   if (!run || !part || isEnded(run.status)) return false
   return run.revision === part.revision && run.jobSeq === part.jobSeq
+}
+
+/** Whether this worker holds the job: it has waited for its turn, which may have been for longer than the lock held. */
+async function isStillOurs(job: RunJob): Promise<boolean> {
+  return (await job.scripts.countAlone(job.id, job.token, 0).catch(() => 0)) >= 0
 }
 
 type Work = Pick<Attempt, 'action' | 'state' | 'event'>

@@ -4,7 +4,7 @@ import type { Solitude } from './solitude.js'
 
 /** The job's own crashes are too many: its action is not run again. */
 export const CONVICTED = Symbol('convicted')
-/** The job is another worker's by now, or obsolete. */
+/** The job is not this worker's any more, or obsolete, since it waited for its turn: it is to be given back. */
 export const NOT_BEGUN = Symbol('not begun')
 
 /** How long a suspect may be alone, ms: ten times as long with every worker that it lost. It waits a tenth of that for it. */
@@ -28,13 +28,13 @@ export async function runSuspect<Result>(
     if (!isAlone) return
     isAlone = false
     clearTimeout(share)
-    await job.countAlone!(-1).catch(() => {})
+    await job.scripts.countAlone(job.id, job.token, -1).catch(() => {})
   }
   try {
+    // One that cannot be counted bears no blame.
+    const begun = await job.scripts.countAlone(job.id, job.token, isAlone ? 1 : 0).catch(() => 0)
+    if (begun < 0) return NOT_BEGUN
     if (isAlone) {
-      // One that cannot be counted bears no blame.
-      const begun = await job.countAlone!(1).catch(() => 0)
-      if (begun < 0) return NOT_BEGUN
       if (begun > LIMITS.crashesAlone) return CONVICTED
       share = setTimeout(() => {
         void takeBack().finally(() => solitude.share())

@@ -43,8 +43,11 @@ export function judgePlant(name: PlantName, report: Pick<CheckReport, Count>): P
   return { plant: name, as: PLANTS[name], found: report[PLANTS[name]] > 0 }
 }
 
-/** The comparisons of a commit with the run that it finds: see `src/queue/lua/lib/run-commit.lua`. */
-const COMPARISONS = /^ {2}if c\.(bound|seq).* return run, -1[02] end\n/gm
+/** The comparisons of a commit with the run that it finds, by the scripts that make them, and how many there are. */
+const COMPARISONS = [
+  { script: 'lib/run-commit.lua', lines: /^ {2}if (s\.bound|c\.seq) .* return run, -1[02] end\n/gm, count: 2 },
+  { script: 'complete.lua', lines: /^ {2}if run\[REV\] ~= .* then return false end\n/gm, count: 1 },
+]
 
 /** A copy of the built package, within `dir`, whose commits compare nothing. Returns its folder. */
 export async function brokenPackage(dir: string): Promise<string> {
@@ -54,10 +57,12 @@ export async function brokenPackage(dir: string): Promise<string> {
   cpSync(built, dist, { recursive: true })
   cpSync(join(root, 'package.json'), join(dir, 'package', 'package.json'))
   symlinkSync(join(root, 'node_modules'), join(dir, 'package', 'node_modules'))
-  const file = join(dist, 'src/queue/lua/lib/run-commit.lua')
-  const lua = readFileSync(file, 'utf8')
-  if (lua.match(COMPARISONS)?.length !== 3) throw new Error(`${file} compares otherwise than it did: mend this plant`)
-  writeFileSync(file, lua.replace(COMPARISONS, ''))
+  for (const { script, lines, count } of COMPARISONS) {
+    const file = join(dist, 'src/queue/lua', script)
+    const lua = readFileSync(file, 'utf8')
+    if (lua.match(lines)?.length !== count) throw new Error(`${file} compares otherwise than it did: mend this plant`)
+    writeFileSync(file, lua.replace(lines, ''))
+  }
   return dist
 }
 

@@ -9,7 +9,7 @@ import { NOTHING_LEFT, openTestNamespace } from '../support/fleet-in-process.js'
 import { compilePackage, KillableProcess } from '../support/killable-process.js'
 import { waitUntil } from '../support/processes.js'
 
-const RUNS = 3
+const RUNS = 2
 const STATES = ['a', 'b', 'c', 'd']
 /** Short, so that a dead worker's jobs are soon taken up; not so short that a busy machine counts as a death. */
 const TIMING = { lockDuration: 2_000, stalledInterval: 400 }

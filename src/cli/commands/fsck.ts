@@ -24,7 +24,7 @@ Looks at every run beside its history, job, deadline and indexes, and at every k
 --repair nothing is written. Each repair is one step that does nothing when the run has moved on.
 A job whose worker has died is given time to be taken up again before it is told: see --patience.
 Exit codes: 0 nothing is wrong, or all of it was repaired; 1 something is wrong. docs/fsck.md explains each finding.
-${example('procession fsck', 'procession fsck --repair --run order-17')}`
+${example('procession fsck --json', 'procession fsck --repair --run order-17')}`
 
 /** `fsck`: what of a namespace does not fit together. */
 export function addFsckCommand(program: Command, cli: Cli): void {

@@ -5,10 +5,11 @@
   ARGV[2]  T (unused here)
   ARGV[3]  job id
   ARGV[4]  lock token of the worker
-  ARGV[5]  1 it begins; -1 that is taken back
+  ARGV[5]  1 it begins; -1 that is taken back; 0 nothing, a look
   Returns  the count; -1 when the job is another worker's or gone, and nothing is written
   Cost     O(1).
   Crash    none or all of it. ]]
 local key = ARGV[1] .. ARGV[3]
 if redis.call('GET', key .. ':lock') ~= ARGV[4] or redis.call('EXISTS', key) == 0 then return -1 end
+if ARGV[5] == '0' then return tonumber(redis.call('HGET', key, 'alone') or '0') end
 return redis.call('HINCRBY', key, 'alone', ARGV[5])

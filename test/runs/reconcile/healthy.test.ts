@@ -12,7 +12,7 @@ import { waitUntil } from '../../support/processes.js'
  * one after the other, and so do the reconcilers of the processes: none of them may find anything.
  */
 const RUNS = 150
-const KILLS = 4
+const KILLS = 3
 const ns = await openTestNamespace('healthy', { shards: 2 })
 const { store } = ns
 const fn = (name: string) => ({ type: 'function', module: 'fleet', function: name })
