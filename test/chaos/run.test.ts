@@ -101,22 +101,6 @@ describe('the chaos command', () => {
     expect({ code, left }).toStrictEqual({ code: 0, left: [] })
   }, 120_000)
 
-  test.each([
-    ['deleted-job', 'stuck'],
-    ['swapped-entry', 'reordered'],
-    ['run-again', 'doubled'],
-  ])(
-    'finds a planted %s: 1 is %s',
-    async (plant, as) => {
-      const { code, stdout } = await chaos(...small, '--procedures', '10', '--kills', '0', '--plant', plant)
-      const document = JSON.parse(stdout)
-      expect(document.planted).toStrictEqual({ plant, as, found: true })
-      expect(document[as]).toBe(1)
-      expect(code).toBe(0)
-    },
-    120_000,
-  )
-
   test('prints the same plan for the same seed and options, and runs nothing', async () => {
     const [one, same, other] = await Promise.all(
       [[], [], ['--seed', '8']].map((more) => chaos(...small, ...faults, ...more, '--plan')),
