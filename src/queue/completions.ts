@@ -8,16 +8,16 @@
 import { LIMITS } from '../kernel/limits.js'
 import type { CompletedJob, TransitionScripts } from './transition-scripts.js'
 
-/** What became of a job that ended. */
+/** What became of a job that ended; `at` by Redis's clock, `askedAt` by our own. */
 export type Completion =
   /** Nothing was written. */
   | { readonly kind: 'refused' }
   /** The call failed, or this job of it; whether it was carried out is not known. */
   | { readonly kind: 'failed'; readonly error: Error }
   /** The run's next job is active, in the same slot and under the same token. */
-  | { readonly kind: 'follows'; readonly at: number; readonly historyFull: boolean }
+  | { readonly kind: 'follows'; readonly at: number; readonly askedAt: number; readonly historyFull: boolean }
   /** The slot is free; BullMQ's reply to a fetch says what it does next. */
-  | { readonly kind: 'left'; readonly at: number; readonly fetched: readonly unknown[] }
+  | { readonly kind: 'left'; readonly at: number; readonly askedAt: number; readonly fetched: readonly unknown[] }
 
 const REFUSED: Completion = { kind: 'refused' }
 
@@ -56,9 +56,10 @@ export class Completions {
   async #call(waiting: readonly Waiting[]): Promise<void> {
     try {
       const jobs = waiting.map(({ job }) => job)
+      const askedAt = Date.now()
       const { now, replies } = await this.#scripts.complete(jobs, this.#slot)
       waiting.forEach(({ resolve }, i) => {
-        resolve(completionOf(replies[i], now))
+        resolve(completionOf(replies[i], now, askedAt))
       })
     } catch (error) {
       for (const { resolve } of waiting) resolve({ kind: 'failed', error: error as Error })
@@ -66,10 +67,10 @@ export class Completions {
   }
 }
 
-function completionOf(reply: unknown, at: number): Completion {
+function completionOf(reply: unknown, at: number, askedAt: number): Completion {
   if (reply === 0) return REFUSED
   if (typeof reply === 'string') return { kind: 'failed', error: new Error(reply) }
   if (Array.isArray(reply))
-    return { kind: 'left', at, fetched: typeof reply[0] === 'string' ? JSON.parse(reply[0]) : reply }
-  return { kind: 'follows', at, historyFull: reply === 2 }
+    return { kind: 'left', at, askedAt, fetched: typeof reply[0] === 'string' ? JSON.parse(reply[0]) : reply }
+  return { kind: 'follows', at, askedAt, historyFull: reply === 2 }
 }

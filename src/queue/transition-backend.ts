@@ -69,7 +69,8 @@ export interface TransitionBackendSettings {
 
 /** A job as it comes from Redis with the time until the next one, as BullMQ's worker takes it. */
 export type NextJob = ReturnType<typeof raw2NextJobData>
-type JobJsonWithSnapshot = JobJson & { snapshot?: RunSnapshot }
+/** A fetched job: the run that it belongs to, and when it was asked for, ms. */
+export type FetchedJob = JobJson & { snapshot?: RunSnapshot; askedAt?: number }
 
 export class TransitionBackend extends RedisQueueBackend {
   /** Jobs between their action's end and their commit. Set by the worker, read here. */
@@ -101,15 +102,17 @@ export class TransitionBackend extends RedisQueueBackend {
   override async moveToActive(token: string, name?: string): Promise<never> {
     const call = await captureCall(this, (backend) => backend.moveToActive(token, name as never))
     const argv = call.args.slice(shippedScript('moveToActive').keys)
+    const askedAt = Date.now()
     const [reply, now] = await this.scripts.fetch(argv)
-    return this.nextJob(reply, now) as never
+    return this.nextJob(reply, now, askedAt) as never
   }
 
-  /** A script's reply to a fetch, in BullMQ's terms; `now` is Redis's clock at it, ms. */
-  nextJob(reply: unknown, now: number): NextJob {
+  /** A script's reply to a fetch, in BullMQ's terms; `now` is Redis's clock at it, `askedAt` when it was asked for, by ours. */
+  nextJob(reply: unknown, now: number, askedAt: number): NextJob {
     this.#clockOffsetMs = now - Date.now()
     const raw = reply as unknown[]
-    const next = raw2NextJobData(raw as never) as unknown as [JobJsonWithSnapshot | null, string, number, number]
+    const next = raw2NextJobData(raw as never) as unknown as [FetchedJob | null, string, number, number]
+    if (next[0]) next[0].askedAt = askedAt
     if (next[0] && raw[4]) next[0].snapshot = snapshotOf(raw[4] as RawSnapshot)
     // Redis's time of the next delayed job, in the worker's clock, which is what BullMQ's worker compares it with.
     if (next[3]) next[3] -= this.#clockOffsetMs
@@ -207,10 +210,11 @@ export class TransitionBackend extends RedisQueueBackend {
   async #leave(leaving: LeavingJob, token: string, fetchNext: boolean, failure?: FailureFields): Promise<NextJob> {
     let { end } = leaving
     for (let tries = 1; ; tries++) {
+      const askedAt = Date.now()
       const [kind, bull] = this.#bullArguments(end, leaving.job, token, fetchNext, failure)
       const [code, body, now] = await this.scripts.finish(kind, leaving.job.id!, token, bull, end.block)
       if (code === COMMITTED) {
-        const next = Array.isArray(body) ? this.nextJob(body, now) : ([] as unknown as NextJob)
+        const next = Array.isArray(body) ? this.nextJob(body, now, askedAt) : ([] as unknown as NextJob)
         leaving.committed(end, now)
         return next
       }

@@ -17,6 +17,9 @@ export interface RunJob {
   readonly snapshot: RunSnapshot | undefined
   /** What its handler remembers of it from one call to the next. */
   memory?: object
+  /** Whether it was asked for so long ago that its lock may have run out by now: another worker may be at it. */
+  readonly isLate: boolean
+  readonly lateAfterMs: number
   /** Its shard's. */
   readonly scripts: Pick<TransitionScripts, 'countAlone'>
 }
@@ -26,6 +29,14 @@ export class TransitionJob extends Job {
   snapshot: RunSnapshot | undefined
   memory?: object
   scripts!: TransitionScripts
+  /** When it was asked for, and after which time it is late, ms. */
+  askedAt = 0
+  lateAfterMs = 0
+
+  get isLate(): boolean {
+    return Date.now() - this.askedAt > this.lateAfterMs
+  }
+
   /** Its options as they are stored with it, as text. */
   storedOptions = ''
   /** It was not fetched, but follows another job of its run in the same slot; its handler knows the run. */
@@ -55,14 +66,16 @@ export class FollowingJob implements RunJob {
   readonly options: JobOptions
   readonly queueName: string
   readonly scripts: RunJob['scripts']
+  readonly lateAfterMs: number
   token: string
   readonly #procedure: string
   readonly #does: string
-  /** When it became active, ms of Redis's clock. */
+  /** When it became active, ms of Redis's clock; and when that was asked for, by ours. */
   readonly at: number
+  readonly askedAt: number
 
   /** `block`: what has made it the run's job, as committed at this time. */
-  constructor(id: string, block: CommitBlock, previous: RunJob, at: number) {
+  constructor(id: string, block: CommitBlock, previous: RunJob, { at, askedAt }: { at: number; askedAt: number }) {
     const { does, options } = block.job!
     this.id = id
     this.options = options
@@ -71,7 +84,13 @@ export class FollowingJob implements RunJob {
     this.queueName = previous.queueName
     this.token = previous.token
     this.scripts = previous.scripts
+    this.askedAt = askedAt
+    this.lateAfterMs = previous.lateAfterMs
     this.at = at
+  }
+
+  get isLate(): boolean {
+    return Date.now() - this.askedAt > this.lateAfterMs
   }
 
   /** The same in BullMQ's terms; `create` is the worker's own way of making jobs. */

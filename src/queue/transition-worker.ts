@@ -12,6 +12,7 @@ import { COMMON_OPTIONS } from './job-options.js'
 import type { RunSnapshot } from './run-hash.js'
 import { Slot } from './slot.js'
 import {
+  type FetchedJob,
   type JobEnd,
   type LeavingJob,
   type NextJob,
@@ -72,10 +73,12 @@ export class TransitionWorker extends Worker {
 
   protected override createJob(data: JobJson, jobId: string): Job {
     const job = TransitionJob.fromJSON(this as unknown as MinimalQueue, data, jobId) as TransitionJob
-    job.snapshot = (data as JobJson & { snapshot?: RunSnapshot }).snapshot
+    job.snapshot = (data as FetchedJob).snapshot
     job.storedOptions = JSON.stringify(data.opts)
     Object.assign(job.opts, COMMON_OPTIONS)
     job.scripts = this.transitions.scripts
+    job.askedAt = (data as FetchedJob).askedAt ?? Date.now()
+    job.lateAfterMs = this.#lockMs / 2
     return job
   }
 
@@ -136,10 +139,11 @@ export class TransitionWorker extends Worker {
     const completion = await this.#completions!.complete(slot.completed(job, block))
     if (completion.kind === 'failed') this.emit('error', completion.error)
     if (completion.kind === 'failed' || completion.kind === 'refused') return undefined
-    this.#handler.committed(job, end, completion.at)
-    if (completion.kind === 'left') return this.transitions.nextJob(completion.fetched, completion.at)
+    const { at, askedAt } = completion
+    this.#handler.committed(job, end, at)
+    if (completion.kind === 'left') return this.transitions.nextJob(completion.fetched, at, askedAt)
     const id = `${block.runId}.${block.visit!.revision + block.visits}.${block.seq! + 1}`
-    const next = new FollowingJob(id, block, job, completion.at)
+    const next = new FollowingJob(id, block, job, { at, askedAt })
     this.#handler.follows(next, job, completion)
     return next
   }

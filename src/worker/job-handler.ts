@@ -152,7 +152,7 @@ export class RunJobHandler implements JobHandler {
         const waits = solitude.begin()
         try {
           if (waits) await waits
-          outcome = waits && !(await isStillOurs(job)) ? NOT_BEGUN : await act()
+          outcome = (waits || job.isLate) && !(await isStillOurs(job)) ? NOT_BEGUN : await act()
         } finally {
           solitude.end()
         }
@@ -340,7 +340,7 @@ function isCurrentJob(run: RunRecord | undefined, part: ReturnType<typeof parseJ
   return run.revision === part.revision && run.jobSeq === part.jobSeq
 }
 
-/** Whether this worker holds the job: it has waited for its turn, which may have been for longer than the lock held. */
+/** Whether this worker holds the job: it has waited for its turn, or was told late of it. */
 async function isStillOurs(job: RunJob): Promise<boolean> {
   return (await job.scripts.countAlone(job.id, job.token, 0).catch(() => 0)) >= 0
 }
