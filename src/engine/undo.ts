@@ -17,6 +17,8 @@ const EFFECT_UNKNOWN = new Set([
   'worker_lost',
   'result_invalid',
   'http_unreachable',
+  'action_process_died',
+  'action_memory_exceeded',
 ])
 
 /** Whether a failed attempt may have had an effect all the same: it was cut off, or its worker died over an earlier try. */

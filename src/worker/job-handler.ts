@@ -59,6 +59,9 @@ const NOT_CURRENT = Symbol('not current')
 /** The action did not run: its run is paused. */
 const HELD = Symbol('held')
 
+/** The action heeded its signal, as its lock had run out: the job goes back, if nobody has it. */
+const CUT_OFF = Symbol('cut off')
+
 /** What leads to a compensation, as its action sees it. */
 const ROLLBACK_EVENT = { name: 'rollback' }
 
@@ -140,7 +143,8 @@ export class RunJobHandler implements JobHandler {
     if (run.pause) return HELD
     const slot = running.begin(job.id, job)
     try {
-      if (slot.reason) return NOT_CURRENT
+      // Told to stop before it began, perhaps by a commit that a crash of Redis took back: who fetches it next will see.
+      if (slot.reason) return NOT_BEGUN
       const procedure = memory.procedure ?? (await this.#procedureOf(memory, run))
       const work = workOf(procedure, run)
       let outcome: Awaited<ReturnType<typeof act>> | typeof CONVICTED
@@ -162,6 +166,8 @@ export class RunJobHandler implements JobHandler {
       if (outcome !== RELEASED) memory.outcome = outcome
       return outcome
     } catch (thrown) {
+      // Its lock ran out, and it heard of that: no failure of its own, and another attempt that is the same.
+      if (slot.reason === 'lock_lost') return CUT_OFF
       throw thrown instanceof AttemptError ? thrown : new AttemptError(thrown)
     } finally {
       // A released slot stays until its outcome has been passed over.
@@ -190,6 +196,7 @@ export class RunJobHandler implements JobHandler {
     if (outcome === NOT_CURRENT) return { kind: 'completed', keep: false }
     if (outcome === HELD) return this.#held(job, newer)
     if (outcome === NOT_BEGUN) return { kind: 'release' }
+    if (outcome === CUT_OFF) return this.interrupted(job)
     const run = this.#currentRun(job, newer)
     if (!run) return this.#passed(job, newer)
     const memory = this.#memory(job)
@@ -289,7 +296,7 @@ export class RunJobHandler implements JobHandler {
       type: 'interrupted',
       from: run.state,
       attempt,
-      reason: 'its worker was shut down',
+      reason: this.#parts.running.get(job.id)?.reason === 'shutdown' ? 'its worker was shut down' : 'its lock ran out',
       ...(compensates && { compensates }),
       ...(undoable && { mayHaveActed: true }),
     }

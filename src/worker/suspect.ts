@@ -21,6 +21,8 @@ export async function runSuspect<Result>(
   solitude: Solitude,
   act: () => Promise<Result>,
 ): Promise<Result | typeof CONVICTED | typeof NOT_BEGUN> {
+  const convicted = await job.scripts.countAlone(job.id, job.token, 0).catch(() => 0)
+  if (convicted >= LIMITS.crashesAlone) return CONVICTED
   const ms = aloneMs(job.stalledCounter)
   let isAlone = await solitude.beginSuspect(ms / 10)
   let share: NodeJS.Timeout | undefined
@@ -35,7 +37,6 @@ export async function runSuspect<Result>(
     const begun = await job.scripts.countAlone(job.id, job.token, isAlone ? 1 : 0).catch(() => 0)
     if (begun < 0) return NOT_BEGUN
     if (isAlone) {
-      if (begun > LIMITS.crashesAlone) return CONVICTED
       share = setTimeout(() => {
         void takeBack().finally(() => solitude.share())
       }, ms)

@@ -417,7 +417,8 @@ describe('effects', () => {
   test.each([
     ['that struck its process meanwhile', () => disturbed(-50, 20, PID), 0],
     ['that struck everybody meanwhile', () => disturbed(50, 60), 0],
-    ['that struck the process in which it ran again', () => disturbed(-50, 20, PID + 1), 1],
+    ['that struck the process in which it ran again', () => disturbed(-50, 20, PID + 1), 0],
+    ['that struck a process which had no part in it', () => disturbed(-50, 20, PID + 2), 1],
     ['that was over before it began', () => disturbed(-50, -20, PID), 1],
     ['that came after it had run again', () => disturbed(110, 120, PID), 1],
     ['in a kill of its process meanwhile', () => ({ disturbances: [], kills: [{ pid: PID, at: first().at + 5 }] }), 0],

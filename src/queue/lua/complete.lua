@@ -205,7 +205,7 @@ local function complete_usual(s, i)
   local job_id, next_id = id .. '.' .. rev .. '.' .. job, id .. '.' .. next_rev .. '.' .. next_seq
   local job_key, next_key, run_key = P .. job_id, P .. next_id, T .. 'run:' .. id
   if RC('GET', job_key .. ':lock') ~= token then return false end
-  local run = RC('HMGET', run_key, 'rev', 'job', 'seq', 'reserved')
+  local run = redis.pcall('HMGET', run_key, 'rev', 'job', 'seq', 'reserved')
   if run[REV] ~= rev or run[JOB] ~= job or run[SEQ] ~= seq or run[RESERVED] ~= '' then return false end
   if redis.pcall('RENAME', job_key, next_key).err then return false end
   local entry, procedure, state = ENTRY .. next_seq .. ',' .. ARGV[i + 4], ARGV[i + 2], ARGV[i + 3]

@@ -181,10 +181,13 @@ function checkCauses(
   })
 }
 
-/** Whether something befell the process of one of these executions but the last, or all processes, while they went on. */
+/**
+ * Whether something befell the process of one of these executions, or all processes, while they went on. Also that of the
+ * last one: it may have been told of its job first, and have begun after it had lost it.
+ */
 function wasDisturbed(executions: readonly Effect[], disturbances: readonly Disturbance[]): boolean {
   const [first, last] = [executions[0]!, executions.at(-1)!]
-  const pids = new Set(executions.slice(0, -1).map((effect) => effect.pid))
+  const pids = new Set(executions.map((effect) => effect.pid))
   return disturbances.some(
     ({ pid, at, until }) => (pid === undefined || pids.has(pid)) && at <= last.at && until >= first.at,
   )
